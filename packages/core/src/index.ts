@@ -1,1 +1,10 @@
-export {}
+// What applications import. The umbrella `posthorn` re-exports it.
+export { type ErrorCode, errorCodes, type Issue, isMessagingError, MessagingError } from './errors.ts'
+export type * from './face/broker.ts'
+export type * from './face/connecting.ts'
+export type * from './face/extending.ts'
+export type * from './face/handling.ts'
+export type * from './face/messages.ts'
+export type * from './face/operating.ts'
+export type * from './face/sending.ts'
+export type * from './face/stores.ts'

@@ -1,1 +1,45 @@
-export {}
+// What adapters import; applications import `@posthorn/core` or `posthorn`.
+export { describe, type ErrorCode, isMessagingError, MessagingError } from '../errors.ts'
+export { type AdapterPlan, defineAdapter, planOf } from './adapter.ts'
+export { jittered, reconnectPause } from './backoff.ts'
+export { type Clock, pause, systemClock } from './clock.ts'
+export { type ConnectionUrl, parseConnectionUrl, withoutSecrets } from './connection-url.ts'
+export type { Arrival, Dispatch, Envelope, Failure, Letter } from './envelope.ts'
+export { newId } from './id.ts'
+export { type Mailbox, mailbox } from './mailbox.ts'
+export { partitionOf } from './partition.ts'
+export type {
+  Driver,
+  DriverContext,
+  DriverEvent,
+  DriverLag,
+  DriverQuery,
+  From,
+  GroupSpec,
+  PatternSpec,
+  SendControl,
+  SendResult,
+  Settled,
+  Settlement,
+  Shelf,
+  ShelvedLetter,
+  Source,
+  SourceEvent,
+  Subscription,
+  TopicSpec,
+  Traits,
+} from './seam.ts'
+export {
+  type Claim,
+  type ClaimedRow,
+  type Claims,
+  defineStore,
+  type Held,
+  type HeldRow,
+  type HeldState,
+  inboxSpace,
+  inboxWindowMs,
+  partsOf,
+  type StoreParts,
+} from './store.ts'
+export { type Decoded, decodeHeaders, encodeHeaders, isOwnHeader, type WireField, wireNames } from './wire.ts'

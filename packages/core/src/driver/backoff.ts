@@ -1,0 +1,11 @@
+import { type Clock, pause } from './clock.ts'
+
+/** Full jitter: anything from 0 to the doubled ceiling, so that a thousand clients do not come back in one moment. */
+export function jittered(attempt: number, firstMs: number, maxMs: number, random: () => number = Math.random): number {
+  return random() * Math.min(maxMs, firstMs * 2 ** Math.min(attempt - 1, 40))
+}
+
+/** Waits before reconnect number `attempt`; false when aborted. */
+export function reconnectPause(clock: Clock, attempt: number, signal: AbortSignal): Promise<boolean> {
+  return pause(clock, 20 + jittered(attempt, 50, 5_000), signal)
+}

@@ -1,0 +1,58 @@
+import { MessagingError } from '../errors.ts'
+import { type Clock, pause } from './clock.ts'
+import { newId } from './id.ts'
+import type { Claims } from './store.ts'
+
+/**
+ * Runs `work` while a claim is held and renewed at a third of its time. `signal` aborts when the claim is lost; `token` rises with
+ * each holder, so that what is written outside can refuse an older one.
+ */
+export async function lockWith<R>(
+  claims: Claims,
+  clock: Clock,
+  name: string,
+  options: { readonly ttlMs: number; readonly waitMs?: number | undefined },
+  work: (lock: { readonly token: number; readonly signal: AbortSignal }) => Promise<R>,
+): Promise<R> {
+  const owner = newId(clock.now())
+  const token = await take(claims, clock, name, owner, options)
+  const lost = new AbortController()
+  let cancel = (): void => {}
+  const renew = (): void => {
+    cancel = clock.after(options.ttlMs / 3, () => {
+      claims.renew('lock', name, token, options.ttlMs).then(
+        (ours) =>
+          ours ? renew() : lost.abort(new MessagingError('stale', `the lock ${name} was lost to another holder`)),
+        (cause) => lost.abort(new MessagingError('unavailable', `the lock ${name} could not be renewed`, { cause })),
+      )
+    })
+  }
+  renew()
+  try {
+    return await work({ token, signal: lost.signal })
+  } finally {
+    cancel()
+    await claims.release('lock', name, token).catch(() => false)
+  }
+}
+
+async function take(
+  claims: Claims,
+  clock: Clock,
+  name: string,
+  owner: string,
+  options: { readonly ttlMs: number; readonly waitMs?: number | undefined },
+): Promise<number> {
+  const deadline = clock.now() + (options.waitMs ?? 0)
+  for (let waitMs = 5; ; waitMs = Math.min(waitMs * 2, 500)) {
+    const claim = await claims.acquire('lock', name, owner, options.ttlMs)
+    if (claim.status === 'fresh') return claim.token
+    const left = deadline - clock.now()
+    if (left <= 0)
+      throw new MessagingError(
+        'timeout',
+        `the lock ${name} is held by another; wait longer by waitMs, or try again later`,
+      )
+    await pause(clock, Math.min(waitMs * (0.5 + Math.random() / 2), left))
+  }
+}

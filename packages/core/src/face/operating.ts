@@ -1,0 +1,90 @@
+// Dead letters, lag, health, events.
+import type { MessagingError } from '../errors.ts'
+import type { MessageHeaders } from './messages.ts'
+
+export interface DeadLetter<T = unknown> {
+  readonly id: string
+  readonly topic: string
+  readonly group: string | undefined
+  readonly key: string | undefined
+  readonly headers: MessageHeaders
+  readonly body: T | undefined
+  readonly raw: Uint8Array
+  readonly reason:
+    | 'rejected'
+    | 'attempts'
+    | 'expired'
+    | 'overflow'
+    | 'undecodable'
+    | 'poison'
+    | 'unroutable'
+    | 'unanswered'
+    | 'parked'
+  readonly error: string | undefined
+  readonly attempts: number
+  readonly at: Date
+  readonly history: readonly { readonly attempt: number; readonly at: Date; readonly error: string }[]
+}
+export interface DeadLetters<T = unknown> {
+  list(options?: {
+    readonly where?: ((letter: DeadLetter<T>) => boolean) | undefined
+    readonly limit?: number | undefined
+  }): AsyncIterable<DeadLetter<T>>
+  redrive(options?: {
+    readonly where?: ((letter: DeadLetter<T>) => boolean) | undefined
+    readonly ratePerSecond?: number | undefined
+    readonly dryRun?: boolean | undefined
+  }): Promise<{ readonly matched: number; readonly redriven: number; readonly failed: number }>
+  discard(options: { readonly where: (letter: DeadLetter<T>) => boolean }): Promise<{ readonly discarded: number }>
+}
+export interface Lag {
+  readonly backlog: number
+  readonly oldestMs: number | undefined
+  readonly ratePerSecond: number
+  readonly drainMs: number | undefined
+  readonly lostInMs: number | undefined
+}
+export interface Health {
+  readonly ok: boolean
+  readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[]
+}
+export interface Explanation {
+  readonly promises: readonly {
+    readonly promise: string
+    readonly how: 'native' | 'emulated' | 'store' | 'impossible'
+    readonly detail: string
+    readonly cost: string
+  }[]
+  toString(): string
+}
+export interface Events {
+  readonly sent: { readonly id: string; readonly topic: string; readonly ms: number }
+  readonly 'send-failed': { readonly id: string; readonly topic: string; readonly error: MessagingError }
+  readonly handled: {
+    readonly id: string
+    readonly topic: string
+    readonly group: string
+    readonly ms: number
+    readonly attempt: number
+  }
+  readonly retry: {
+    readonly id: string
+    readonly topic: string
+    readonly group: string
+    readonly attempt: number
+    readonly afterMs: number
+    readonly error: unknown
+  }
+  readonly 'dead-letter': DeadLetter
+  readonly 'key-parked': {
+    readonly topic: string
+    readonly group: string
+    readonly key: string
+    readonly error: unknown
+  }
+  readonly 'at-risk': { readonly topic: string; readonly group: string; readonly lostInMs: number }
+  readonly 'position-lost': { readonly topic: string; readonly group: string; readonly position: string }
+  readonly stalled: { readonly topic: string; readonly group: string; readonly forMs: number }
+  readonly disconnected: { readonly error: MessagingError }
+  readonly connected: { readonly afterMs: number }
+}
