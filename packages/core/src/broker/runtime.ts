@@ -1,0 +1,40 @@
+import type { Clock } from '../driver/clock.ts'
+import type { Driver, PatternSpec, TopicSpec, Traits } from '../driver/seam.ts'
+import type { Adapter, Capabilities } from '../face/connecting.ts'
+import type { ConsumeExtension, SendExtension } from '../face/extending.ts'
+import type { AnyTopic, Source } from '../face/messages.ts'
+import type { Store } from '../face/stores.ts'
+import type { EventBus } from './events.ts'
+import type { Keeper } from './keeper.ts'
+
+/** What producers, consumers and the rest of one broker share. Made once by `connect`. */
+export interface Runtime {
+  readonly name: string
+  readonly address: string
+  readonly adapter: Adapter
+  readonly capabilities: Capabilities
+  readonly driver: Driver
+  readonly traits: Traits
+  readonly clock: Clock
+  readonly clientId: string
+  readonly events: EventBus
+  /** The store that was given, or the driver's own; undefined where there is none. */
+  readonly store: Store | undefined
+  /** Whether `store` is the driver's own: then its transactions reach `driver.send`. */
+  readonly storeIsDriver: boolean
+  /** Holds messages in `store`; undefined where there is no store that can, or nobody brought the patterns. */
+  readonly keeper: Keeper | undefined
+  readonly sendUse: readonly SendExtension[]
+  readonly consumeUse: readonly ConsumeExtension[]
+  readonly singleHost: boolean
+  /** Declares on the broker before the first use of a topic; later calls are a look-up. Retries while the broker is away until `signal`. */
+  declare(topic: AnyTopic, signal: AbortSignal): Promise<TopicSpec>
+  /** What a driver reads from: declared if it is a topic. */
+  resolve(source: Source, signal: AbortSignal): Promise<TopicSpec | PatternSpec>
+  /** Topics by name, of those that this broker has seen: their codecs read what keeper and dead letters hold. */
+  topicNamed(name: string): AnyTopic | undefined
+  /** Aborts when the broker closes for good. */
+  readonly closing: AbortSignal
+  /** Refuses with `closed` once `close()` has begun. */
+  open(what: string): void
+}

@@ -1,0 +1,61 @@
+import type { Clock } from './driver/clock.ts'
+import type { Traits } from './driver/seam.ts'
+import type { Backoff, ConsumeExtension, Middleware } from './face/extending.ts'
+import type { Delivery, Guarantee, Verdict } from './face/handling.ts'
+import type { Ordering } from './face/messages.ts'
+import type { Explanation } from './face/operating.ts'
+import type { Store } from './face/stores.ts'
+
+/** What an extension of ours may know of the subscription that it is used in. */
+export interface Subscribed {
+  readonly broker: string
+  readonly topic: string
+  readonly group: string
+  readonly store: Store | undefined
+  readonly clock: Clock
+  readonly traits: Traits
+  readonly guarantee: Guarantee
+  readonly order: Ordering
+  readonly replay: boolean
+  /** Longest time for which a message may come back: retries and retention. */
+  readonly horizonMs: number | undefined
+  readonly batch: boolean
+  readonly singleHost: boolean
+}
+
+/** How many tries, how far apart; undefined `when` retries everything but `Unrecoverable`. */
+export interface RetryPolicy {
+  readonly attempts: number
+  /** Tries made at once in the lane before the broker's delayed redelivery is asked. */
+  readonly inPlace: number | undefined
+  readonly backoff: Backoff
+  readonly when: ((error: unknown) => boolean) | undefined
+}
+
+/**
+ * What a `ConsumeExtension` of ours carries beside its middleware. A plain one has none of it: then core composes its `consume` as
+ * it is. Found under a symbol, so that the public face stays one shape.
+ */
+export interface Inner {
+  /** Made anew for each subscription, at start: the place to check and refuse. */
+  readonly bind?: ((subscribed: Subscribed) => Middleware<Delivery, Verdict>) | undefined
+  readonly retry?: RetryPolicy | undefined
+  /** Gives `delivery.tx`. */
+  readonly transactional?: boolean | undefined
+  /** One line of `explain()` each. */
+  readonly promises?: ((subscribed: Subscribed) => Explanation['promises']) | undefined
+  /** Innermost first: `idempotent` 10 stands inside whatever else; user extensions are 50, limits 70, retry 90. */
+  readonly rank?: number | undefined
+}
+
+const key = Symbol.for('posthorn.extension')
+
+/** An extension with inner parts. */
+export function extension(name: string, consume: Middleware<Delivery, Verdict>, inner: Inner): ConsumeExtension {
+  return Object.defineProperty({ name, consume }, key, { value: inner })
+}
+
+/** The inner parts of an extension; empty for a user's own. */
+export function innerOf(use: ConsumeExtension): Inner {
+  return (use as { readonly [key]?: Inner })[key] ?? {}
+}
