@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Broker, Launch, Process, Site } from './broker.ts'
+import { run } from './host-tools.ts'
+import { coordinates } from './kafka-probe.ts'
+import { mavenJars } from './maven-jars.ts'
+import { logFile } from './processes.ts'
+
+/** The newest version whose command line tools were published, too. */
+const version = '4.3.1'
+
+/**
+ * `proxied` is a second listener for fault tests: a fault proxy listens on `proxy`, which is what that listener advertises, and
+ * forwards to `proxied`; clients that begin at `proxy` stay behind it.
+ */
+const ports = ['plain', 'controller', 'proxied', 'proxy'] as const
+
+interface Variant {
+  readonly name: string
+  readonly summary: string
+  readonly block: number
+  readonly nodes: readonly string[]
+  readonly heapMb: number
+}
+
+const install = (): Promise<string> =>
+  mavenJars({
+    name: `kafka-${version}`,
+    dependencies: [
+      { at: `org.apache.kafka:kafka_2.13:${version}` },
+      {
+        at: `org.apache.kafka:kafka-tools:${version}`,
+        without: ['org.apache.kafka:connect-runtime', 'org.apache.kafka:connect-api'],
+      },
+      // The broker brings slf4j 1.7 without a binding: without this one nothing is logged.
+      { at: 'org.apache.logging.log4j:log4j-slf4j-impl:2.25.4' },
+    ],
+    sums: join(import.meta.dirname, 'kafka.sha256'),
+    orSet: 'KAFKA_URL',
+  })
+
+const kafka = (variant: Variant): Broker => ({
+  name: variant.name,
+  summary: variant.summary,
+  usual: variant.name === 'kafka',
+  block: variant.block,
+  stages: [Object.fromEntries(variant.nodes.map((node) => [node, ports]))],
+  startMs: 120_000,
+  install,
+  start: (site, process) => server(variant, site, process),
+  ready: async (_site, process) => {
+    if (!readFileSync(logFile(process.folder), 'utf8').includes('Kafka Server started'))
+      return 'no ready line in the log'
+    return coordinates(process.ports['plain']!)
+  },
+  url: ({ processes }) => `kafka://${processes.map((each) => `127.0.0.1:${each.ports['plain']}`).join(',')}`,
+})
+
+const server = async (variant: Variant, site: Site, process: Process): Promise<Launch> => {
+  const { folder } = process
+  const properties = join(folder, 'server.properties')
+  writeFileSync(properties, configuration(site, process))
+  writeFileSync(join(folder, 'log4j2.xml'), logging)
+  const classPath = join(site.tree, '*')
+  if (!existsSync(join(folder, 'data', 'meta.properties'))) {
+    mkdirSync(join(folder, 'data'), { recursive: true })
+    const tool = ['-XX:TieredStopAtLevel=1', '-cp', classPath, 'kafka.tools.StorageTool']
+    await run('java', [...tool, 'format', '-t', clusterId(site), '-c', properties])
+  }
+  const memory = [`-Xms${variant.heapMb}m`, `-Xmx${variant.heapMb}m`, '-XX:+UseSerialGC', '-XX:+ExitOnOutOfMemoryError']
+  const log = `-Dlog4j2.configurationFile=${join(folder, 'log4j2.xml')}`
+  return { file: 'java', args: [...memory, log, '-cp', classPath, 'kafka.Kafka', properties] }
+}
+
+/** 22 characters, the same for every node of the broker. */
+const clusterId = ({ folder }: Site): string => createHash('md5').update(folder).digest('base64url').slice(0, 22)
+
+const configuration = (site: Site, process: Process): string => {
+  const { processes } = site
+  const at = (port: string, of = process) => `127.0.0.1:${of.ports[port]}`
+  const copies = Math.min(3, processes.length)
+  const enough = copies === 3 ? 2 : 1
+  const lines: Record<string, string | number | boolean> = {
+    'process.roles': 'broker,controller',
+    'node.id': nodeId(site, process),
+    'controller.quorum.voters': processes.map((each) => `${nodeId(site, each)}@${at('controller', each)}`).join(','),
+    listeners: `PLAINTEXT://${at('plain')},CONTROLLER://${at('controller')},PROXY://${at('proxied')}`,
+    'advertised.listeners': `PLAINTEXT://${at('plain')},PROXY://${at('proxy')}`,
+    'controller.listener.names': 'CONTROLLER',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXY:PLAINTEXT',
+    'log.dirs': join(process.folder, 'data'),
+    'default.replication.factor': copies,
+    'min.insync.replicas': enough,
+    // Few internal partitions and no wait for further members: tests begin many groups.
+    'offsets.topic.replication.factor': copies,
+    'offsets.topic.num.partitions': 4,
+    'transaction.state.log.replication.factor': copies,
+    'transaction.state.log.min.isr': enough,
+    'transaction.state.log.num.partitions': 4,
+    'share.coordinator.state.topic.replication.factor': copies,
+    'share.coordinator.state.topic.min.isr': enough,
+    'share.coordinator.state.topic.num.partitions': 4,
+    'group.initial.rebalance.delay.ms': 0,
+    'auto.create.topics.enable': false,
+    ...site.settings,
+  }
+  return Object.entries(lines)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join('')
+}
+
+const nodeId = ({ processes }: Site, process: Process): number =>
+  processes.findIndex(({ name }) => name === process.name) + 1
+
+// At INFO the whole configuration would be printed; the ready line alone is wanted at that level.
+const logging = `<Configuration>
+  <Appenders><Console name="console"><PatternLayout pattern="%d %p %c{1} %m%n"/></Console></Appenders>
+  <Loggers>
+    <Logger name="kafka.server.KafkaRaftServer" level="INFO"/>
+    <Root level="WARN"><AppenderRef ref="console"/></Root>
+  </Loggers>
+</Configuration>
+`
+
+/** Apache Kafka as the tests know it. */
+export const kafkaBrokers: readonly Broker[] = [
+  kafka({ name: 'kafka', summary: `Kafka ${version}, one KRaft node`, block: 100, nodes: ['n1'], heapMb: 512 }),
+]
