@@ -44,6 +44,8 @@ export interface Broker {
   readonly block: number
   /** In starting order; ended in the reverse order. The last stage holds the servers that faults are injected into. */
   readonly stages: readonly Stage[]
+  /** Names of ports that are kept for a test's own listener (a fault proxy); the broker only advertises them. */
+  readonly portsOfTests?: readonly string[]
   /** How long a start may take on a busy machine. */
   readonly startMs: number
   /** Downloads what is missing (once per machine) and gives the folder. Throws with what to install by hand. */

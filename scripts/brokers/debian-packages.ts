@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { needTools, run } from './host-tools.ts'
 import { locked } from './lock.ts'
@@ -17,7 +26,7 @@ export interface PackageSet {
 }
 
 // Counts up when trees that older scripts unpacked are no longer right.
-const recipe = 1
+const recipe = 2
 
 /**
  * Unpacks packages of a Debian suite into a folder of the cache, runnable there by any user on any x86-64 Linux, whatever the
@@ -128,6 +137,11 @@ const unpack = async (debs: string, tree: string): Promise<void> => {
     '--keep-directory-symlink',
     ...left.map((path) => `--exclude=${path}`),
   ]
+  // Older suites have files under both; one folder for each kind, as on a machine where they were installed.
+  for (const folder of ['bin', 'lib', 'lib64', 'sbin']) {
+    mkdirSync(join(tree, 'usr', folder), { recursive: true })
+    symlinkSync(`usr/${folder}`, join(tree, folder))
+  }
   const sums: string[] = []
   for (const file of files) {
     const deb = join(debs, file)

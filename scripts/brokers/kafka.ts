@@ -46,6 +46,7 @@ const kafka = (variant: Variant): Broker => ({
   usual: variant.name === 'kafka',
   block: variant.block,
   stages: [Object.fromEntries(variant.nodes.map((node) => [node, ports]))],
+  portsOfTests: ['proxy'],
   startMs: 120_000,
   install,
   start: (site, process) => server(variant, site, process),
@@ -103,6 +104,9 @@ const configuration = (site: Site, process: Process): string => {
     'share.coordinator.state.topic.min.isr': enough,
     'share.coordinator.state.topic.num.partitions': 4,
     'group.initial.rebalance.delay.ms': 0,
+    // A node that was killed comes back only when its old registration has run out (9 s by default).
+    'broker.session.timeout.ms': 4000,
+    'broker.heartbeat.interval.ms': 500,
     'auto.create.topics.enable': false,
     ...site.settings,
   }

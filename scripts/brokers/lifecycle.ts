@@ -1,12 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Broker, type Process, type Site, slug, urlVariable } from './broker.ts'
 import { brokerNamed } from './catalogue.ts'
+import { type Certificates, certificatesIn } from './certificates.ts'
 import { Hopeless, until } from './condition.ts'
 import { locked } from './lock.ts'
 import { logTail } from './log-tail.ts'
 import { brokersFolder, checkout } from './places.ts'
-import { portBase, portsOf } from './ports.ts'
+import { portBase, portsOf, takenPorts } from './ports.ts'
 import * as processes from './processes.ts'
 
 type Settings = Readonly<Record<string, string>>
@@ -54,8 +55,9 @@ export const url = (name: string): string => {
 /** The ports of one process of a broker by name; without a name, of its first server. */
 export const portsOfNode = (name: string, node?: string): Readonly<Record<string, number>> => nodeOf(name, node).ports
 
-/** The folder of one process of a broker: its configuration, data, certificates and log; without a name, of its first server. */
-export const folderOfNode = (name: string, node?: string): string => nodeOf(name, node).folder
+/** The certificates of a broker with TLS (`rabbitmq-tls`, `kafka-secure`), made at its first start. */
+export const certificatesOf = (name: string): Certificates =>
+  certificatesIn(join(nodeOf(name, undefined).folder, 'certificates'))
 
 /** The names of a broker's servers, those that faults are injected into. */
 export const nodesOf = (name: string): readonly string[] => Object.keys(brokerNamed(name).stages.at(-1)!)
@@ -97,6 +99,13 @@ const launchOrContinue = async (broker: Broker, site: Site, member: Process): Pr
   const state = processes.stateOf(member.folder)
   if (state === 'frozen') processes.signalAll(member.folder, 'SIGCONT')
   if (state !== 'stopped') return
+  const own = Object.entries(member.ports).filter(([name]) => !broker.portsOfTests?.includes(name))
+  const taken = await takenPorts(own.map(([, port]) => port))
+  if (taken.length > 0) {
+    throw new Error(
+      `${broker.name}: ${member.name} was not started: another program listens on ${taken.join(', ')}. End it, or move this checkout's ports with POSTHORN_PORT_BASE`,
+    )
+  }
   mkdirSync(member.folder, { recursive: true })
   processes.launch(member, await broker.start(site, member))
 }
@@ -209,6 +218,3 @@ export const logs = (name: string, lines = 100): readonly { node: string; file: 
     const file = processes.logFile(folder)
     return { node, file, text: logTail(file, lines) }
   })
-
-/** Whether anything was ever started in this checkout. */
-export const anyStarted = (): boolean => existsSync(brokersFolder) && readdirSync(brokersFolder).length > 0

@@ -40,7 +40,8 @@ export const mavenJars = async (set: JarSet): Promise<string> => {
   const folder = join(cacheFolder(), 'maven', `${set.name}-${key}`)
   if (existsSync(folder)) return folder
   await needTools([{ file: 'mvn', probe: ['--version'], debian: 'maven' }], set.orSet)
-  return locked(`${folder}.lock`, async () => {
+  // One lock for all sets: Maven's repository is not made for two writers.
+  return locked(join(cacheFolder(), 'maven', 'repository.lock'), async () => {
     if (existsSync(folder)) return folder
     process.stderr.write(`downloading ${set.name} to ${folder}\n`)
     const partial = `${folder}.partial`

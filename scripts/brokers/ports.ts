@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { createServer } from 'node:net'
 import type { Broker } from './broker.ts'
 
 /** Ports that one checkout may use, all brokers together. */
@@ -44,3 +45,16 @@ export const portsOf = (
     ),
   )
 }
+
+/** Those of some ports on which somebody listens already. */
+export const takenPorts = async (ports: readonly number[]): Promise<readonly number[]> => {
+  const free = await Promise.all(ports.map(isFree))
+  return ports.filter((_, i) => !free[i])
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const probe = createServer()
+    probe.on('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+  })
