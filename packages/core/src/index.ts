@@ -1,4 +1,9 @@
 // What applications import. The umbrella `posthorn` re-exports it.
+export { bytes } from './codec/bytes.ts'
+export { type CloudEventsOptions, cloudEvents } from './codec/cloud-events.ts'
+export { gzip, zstd } from './codec/compression.ts'
+export { json } from './codec/json.ts'
+export { text } from './codec/text.ts'
 export { type ErrorCode, errorCodes, type Issue, isMessagingError, MessagingError } from './errors.ts'
 export type * from './face/broker.ts'
 export type * from './face/connecting.ts'

@@ -1,0 +1,116 @@
+// gzip and zstd around another codec. What strangers send is unpacked within bounds, whatever it claims of itself.
+import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { MessagingError } from '../errors.ts'
+import type { Codec, Encoded } from '../face/messages.ts'
+import { type Packing, packedType } from './content-type.ts'
+import { json } from './json.ts'
+import { beginning, checkBytes } from './text-bytes.ts'
+
+/** Largest body that is unpacked, in bytes. */
+export const maxUnpacked = 64 * 2 ** 20
+/** How many times larger than its packed form a body may be, once it is larger than `freeUnpacked`. */
+export const maxRatio = 200
+/** Up to here no ratio is asked: the largest message that is sent unless that is raised. */
+export const freeUnpacked = 2 ** 20
+
+interface Method {
+  readonly packing: Packing
+  /** The first bytes of all that was packed so. */
+  readonly magic: string
+  readonly pack: (bytes: Uint8Array) => Uint8Array
+  /** Throws ERR_BUFFER_TOO_LARGE beyond `most`; must take all of the input. */
+  readonly unpack: (bytes: Uint8Array, most: number) => Uint8Array
+}
+
+const methods: Readonly<Record<Packing, Method>> = {
+  gzip: {
+    packing: 'gzip',
+    magic: '1f8b',
+    pack: (bytes) => gzipSync(bytes),
+    unpack: (bytes, most) => gunzipSync(bytes, { maxOutputLength: most }),
+  },
+  zstd: {
+    packing: 'zstd',
+    magic: '28b52ffd',
+    pack: (bytes) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } }),
+    unpack: (bytes, most) => {
+      // A frame that asks for a larger window than the largest body would make zlib reserve it before the first byte.
+      const options = { maxOutputLength: most, params: { [constants.ZSTD_d_windowLogMax]: 26 }, info: true }
+      const { buffer, engine } = zstdDecompressSync(bytes, options) as unknown as Unpacked
+      if (engine.bytesWritten !== bytes.length) throw new Error('bytes follow after its end')
+      return buffer
+    },
+  },
+}
+
+/** What zlib gives with `info`, which its types leave out. */
+interface Unpacked {
+  readonly buffer: Buffer
+  readonly engine: { readonly bytesWritten: number }
+}
+
+const inside = new WeakMap<Codec, Codec>()
+
+/** The codec within a packing one, or the codec itself. */
+export function innermost(codec: Codec): Codec {
+  return inside.get(codec) ?? codec
+}
+
+/** Bodies of `inner` (json unless named), packed with gzip. */
+export function gzip(inner: Codec = json): Codec {
+  return packed(inner, 'gzip')
+}
+
+/** Bodies of `inner` (json unless named), packed with zstd: faster than gzip, and smaller. */
+export function zstd(inner: Codec = json): Codec {
+  return packed(inner, 'zstd')
+}
+
+/** A codec that packs what another makes. Content type `<inner>+gzip` or `<inner>+zstd`. */
+export function packed(inner: Codec, packing: Packing): Codec {
+  if (inside.has(inner))
+    throw new MessagingError(
+      'invalid',
+      `${packing}: the codec within packs already (${inner.contentType}); once is enough`,
+    )
+  const method = methods[packing]
+  const codec: Codec = {
+    contentType: packedType(inner.contentType, packing),
+    encode(value, message) {
+      const encoded = inner.encode(value, message)
+      return encoded instanceof Promise ? encoded.then((each) => pack(method, each)) : pack(method, encoded)
+    },
+    decode: (body, message) => inner.decode(unpack(method, body, message.topic), message),
+  }
+  inside.set(codec, inner)
+  return codec
+}
+
+function pack(method: Method, encoded: Encoded): Encoded {
+  if (encoded instanceof Uint8Array) return method.pack(encoded)
+  return { bytes: method.pack(encoded.bytes), headers: encoded.headers }
+}
+
+function unpack({ packing, magic, unpack }: Method, body: Uint8Array, topic: string): Uint8Array {
+  checkBytes(body, packing)
+  const what = `${packing}: a body of '${topic}' (${body.length} bytes)`
+  const first = beginning(body)
+  if (!first.startsWith(magic))
+    throw new MessagingError(
+      'codec',
+      `${what} is not ${packing}: it begins ${first}, not ${magic}; read it with the codec it was written with`,
+    )
+  const most = Math.min(maxUnpacked, Math.max(freeUnpacked, body.length * maxRatio))
+  try {
+    return unpack(body, most)
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code
+    throw new MessagingError(
+      'codec',
+      code === 'ERR_BUFFER_TOO_LARGE'
+        ? `${what} unpacks to more than ${most} bytes (the bound is ${maxRatio} times its size, at least ${freeUnpacked} and at most ${maxUnpacked})`
+        : `${what} is damaged: ${(cause as Error).message}`,
+      { cause },
+    )
+  }
+}

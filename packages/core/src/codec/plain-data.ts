@@ -1,0 +1,94 @@
+// Whether a value comes back from JSON as it went. JSON.stringify drops or changes what it cannot say, without a word.
+
+/** Deepest nesting of a JSON body, both ways: a handler that walks its body must not run out of stack. */
+export const maxDepth = 1_000
+
+/** Most values in a body; what shares one object in many places grows without bound in JSON. */
+const maxValues = 10_000_000
+
+/** Names that readers drop, because they reach an object's prototype where a careless merge copies them. */
+export function isUnsafeKey(key: string): boolean {
+  switch (key.length) {
+    case 9:
+      return key === '__proto__' || key === 'prototype'
+    case 11:
+      return key === 'constructor'
+    default:
+      return false
+  }
+}
+
+/** What is wrong and where (`$.items[3].price`); undefined if nothing is. May throw what a getter throws. */
+export function faultOf(value: unknown): string | undefined {
+  const state = { left: maxValues }
+  return walk(value, 0, state)
+}
+
+/** The fault with its path, built only on the way back. */
+function walk(value: unknown, depth: number, state: { left: number }): string | undefined {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return undefined
+    case 'number':
+      return Number.isFinite(value) ? undefined : `: ${value} has no form in JSON`
+    case 'object':
+      return value === null ? undefined : walkObject(value, depth, state)
+    case 'undefined':
+      return ': undefined has no form in JSON; send null'
+    case 'bigint':
+      return ': a bigint has no form in JSON; send it as a string'
+    default:
+      return `: a ${typeof value} has no form in JSON`
+  }
+}
+
+function walkObject(value: object, depth: number, state: { left: number }): string | undefined {
+  if (depth >= maxDepth) return `: nested deeper than ${maxDepth} levels, or holding itself`
+  state.left -= 1
+  if (state.left < 0) return `: more than ${maxValues} objects, many of them perhaps one object in many places`
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at += 1) {
+      const fault = walk(value[at], depth + 1, state)
+      if (fault !== undefined) return `[${at}]${fault}`
+    }
+    return undefined
+  }
+  // What says itself how it is written (Date, Decimal, ObjectId, ...) is trusted.
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return bytesFault(value)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) {
+    const fault = classFault(value)
+    if (fault !== undefined) return fault
+  }
+  for (const key of Object.keys(value)) {
+    const inner = (value as Record<string, unknown>)[key]
+    // A property that is undefined is as good as absent, here and for who reads it.
+    if (inner === undefined) continue
+    if (isUnsafeKey(key)) return `: the key '${key}' is dropped by every reader for safety; name it otherwise`
+    const fault = walk(inner, depth + 1, state)
+    if (fault !== undefined) return `${keyPath(key)}${fault}`
+  }
+  return undefined
+}
+
+function bytesFault(value: object): string | undefined {
+  return ArrayBuffer.isView(value) ? ': bytes have no form in JSON; send base64, or use the codec bytes' : undefined
+}
+
+/** Classes whose content JSON would leave out. */
+function classFault(value: object): string | undefined {
+  if (value instanceof Map || value instanceof Set)
+    return `: a ${value.constructor.name} has no form in JSON; send a list`
+  if (value instanceof Promise) return ': a promise; await it before sending'
+  if (value instanceof Error) return ': an error has no form in JSON; send its message'
+  if (value instanceof RegExp) return ': a regular expression has no form in JSON; send its source'
+  if (value instanceof ArrayBuffer) return ': bytes have no form in JSON; send base64, or use the codec bytes'
+  if (value instanceof WeakMap || value instanceof WeakSet) return ': a weak collection has no form in JSON'
+  return bytesFault(value)
+}
+
+function keyPath(key: string): string {
+  const short = key.length > 40 ? `${key.slice(0, 40)}...` : key
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${short}` : `[${JSON.stringify(short)}]`
+}
