@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Broker, Launch, Process, Site } from './broker.ts'
 import { run } from './host-tools.ts'
 import { coordinates } from './kafka-probe.ts'
+import { password, scramUsers, secured, secureFiles, user } from './kafka-security.ts'
 import { mavenJars } from './maven-jars.ts'
 import { logFile } from './processes.ts'
 
@@ -16,12 +17,16 @@ const version = '4.3.1'
  */
 const ports = ['plain', 'controller', 'proxied', 'proxy'] as const
 
+/** With security: SASL without and with TLS (a client's choice of mechanism), and TLS with a client certificate. */
+const securePorts = [...ports, 'sasl', 'saslTls', 'tls'] as const
+
 interface Variant {
   readonly name: string
   readonly summary: string
   readonly block: number
   readonly nodes: readonly string[]
   readonly heapMb: number
+  readonly secure?: true
 }
 
 const install = (): Promise<string> =>
@@ -45,7 +50,7 @@ const kafka = (variant: Variant): Broker => ({
   summary: variant.summary,
   usual: variant.name === 'kafka',
   block: variant.block,
-  stages: [Object.fromEntries(variant.nodes.map((node) => [node, ports]))],
+  stages: [Object.fromEntries(variant.nodes.map((node) => [node, variant.secure ? securePorts : ports]))],
   portsOfTests: ['proxy'],
   startMs: 120_000,
   install,
@@ -55,19 +60,24 @@ const kafka = (variant: Variant): Broker => ({
       return 'no ready line in the log'
     return coordinates(process.ports['plain']!)
   },
-  url: ({ processes }) => `kafka://${processes.map((each) => `127.0.0.1:${each.ports['plain']}`).join(',')}`,
+  url: ({ processes }) => {
+    const [login, port] = variant.secure ? [`${user}:${password}@`, 'sasl'] : ['', 'plain']
+    return `kafka://${login}${processes.map((each) => `127.0.0.1:${each.ports[port]}`)}`
+  },
 })
 
 const server = async (variant: Variant, site: Site, process: Process): Promise<Launch> => {
   const { folder } = process
   const properties = join(folder, 'server.properties')
-  writeFileSync(properties, configuration(site, process))
+  if (variant.secure) await secureFiles(folder)
+  writeFileSync(properties, configuration(variant, site, process))
   writeFileSync(join(folder, 'log4j2.xml'), logging)
   const classPath = join(site.tree, '*')
   if (!existsSync(join(folder, 'data', 'meta.properties'))) {
     mkdirSync(join(folder, 'data'), { recursive: true })
     const tool = ['-XX:TieredStopAtLevel=1', '-cp', classPath, 'kafka.tools.StorageTool']
-    await run('java', [...tool, 'format', '-t', clusterId(site), '-c', properties])
+    const scram = variant.secure ? scramUsers : []
+    await run('java', [...tool, 'format', '-t', clusterId(site), '-c', properties, ...scram])
   }
   const memory = [`-Xms${variant.heapMb}m`, `-Xmx${variant.heapMb}m`, '-XX:+UseSerialGC', '-XX:+ExitOnOutOfMemoryError']
   const log = `-Dlog4j2.configurationFile=${join(folder, 'log4j2.xml')}`
@@ -77,12 +87,14 @@ const server = async (variant: Variant, site: Site, process: Process): Promise<L
 /** 22 characters, the same for every node of the broker. */
 const clusterId = ({ folder }: Site): string => createHash('md5').update(folder).digest('base64url').slice(0, 22)
 
-const configuration = (site: Site, process: Process): string => {
+type Lines = Readonly<Record<string, string | number | boolean>>
+
+const configuration = (variant: Variant, site: Site, process: Process): string => {
   const { processes } = site
   const at = (port: string, of = process) => `127.0.0.1:${of.ports[port]}`
   const copies = Math.min(3, processes.length)
   const enough = copies === 3 ? 2 : 1
-  const lines: Record<string, string | number | boolean> = {
+  const lines: Lines = {
     'process.roles': 'broker,controller',
     'node.id': nodeId(site, process),
     'controller.quorum.voters': processes.map((each) => `${nodeId(site, each)}@${at('controller', each)}`).join(','),
@@ -108,9 +120,9 @@ const configuration = (site: Site, process: Process): string => {
     'broker.session.timeout.ms': 4000,
     'broker.heartbeat.interval.ms': 500,
     'auto.create.topics.enable': false,
-    ...site.settings,
   }
-  return Object.entries(lines)
+  const all: Lines = { ...lines, ...(variant.secure ? secured(lines, process) : {}), ...site.settings }
+  return Object.entries(all)
     .map(([key, value]) => `${key}=${value}\n`)
     .join('')
 }
@@ -131,4 +143,19 @@ const logging = `<Configuration>
 /** Apache Kafka as the tests know it. */
 export const kafkaBrokers: readonly Broker[] = [
   kafka({ name: 'kafka', summary: `Kafka ${version}, one KRaft node`, block: 100, nodes: ['n1'], heapMb: 512 }),
+  kafka({
+    name: 'kafka-cluster',
+    summary: `Kafka ${version}, three KRaft nodes, min.insync.replicas 2`,
+    block: 110,
+    nodes: ['k1', 'k2', 'k3'],
+    heapMb: 256,
+  }),
+  kafka({
+    name: 'kafka-secure',
+    summary: `Kafka ${version} with SASL (PLAIN, SCRAM, OAUTHBEARER) and TLS`,
+    block: 130,
+    nodes: ['n1'],
+    heapMb: 256,
+    secure: true,
+  }),
 ]

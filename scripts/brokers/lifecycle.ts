@@ -77,7 +77,14 @@ export const ensure = async (name: string, options: StartOptions = {}): Promise<
       mkdirSync(folderOf(broker), { recursive: true })
       writeFileSync(settingsFile(broker), JSON.stringify(wanted))
     }
-    await bringUp(broker)
+    try {
+      await bringUp(broker)
+    } catch (error) {
+      // Nothing half started is left, nor settings that the next start would fail on.
+      await endAll(broker)
+      rmSync(settingsFile(broker), { force: true })
+      throw error
+    }
     return broker.url(layout(broker))
   })
 }
@@ -123,7 +130,7 @@ const serving = async (broker: Broker, site: Site, member: Process): Promise<voi
     const reason = error instanceof Error ? error.message : String(error)
     const ports = Object.entries(member.ports).map(([name, port]) => `${name} ${port}`)
     throw new Error(
-      `${broker.name}: ${member.name} did not start: ${reason}. Its ports: ${ports.join(', ')} (POSTHORN_PORT_BASE moves them). The last lines of ${file}:\n${logTail(file, 20)}`,
+      `${broker.name}: ${member.name} did not start: ${reason}. Its ports: ${ports.join(', ')} (POSTHORN_PORT_BASE moves them). The last lines of ${file}:\n${logTail(file, 40)}`,
     )
   }
 }
