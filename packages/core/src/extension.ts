@@ -40,6 +40,8 @@ export interface Inner {
   /** Made anew for each subscription, at start: the place to check and refuse. */
   readonly bind?: ((subscribed: Subscribed) => Middleware<Delivery, Verdict>) | undefined
   readonly retry?: RetryPolicy | undefined
+  /** How long an inbox remembers. */
+  readonly windowMs?: number | undefined
   /** Gives `delivery.tx`. */
   readonly transactional?: boolean | undefined
   /** One line of `explain()` each. */

@@ -1,8 +1,10 @@
 import type { Clock } from '../driver/clock.ts'
-import type { Driver, PatternSpec, TopicSpec, Traits } from '../driver/seam.ts'
+import type { Dispatch } from '../driver/envelope.ts'
+import type { Driver, PatternSpec, SendResult, TopicSpec, Traits } from '../driver/seam.ts'
 import type { Adapter, Capabilities } from '../face/connecting.ts'
 import type { ConsumeExtension, SendExtension } from '../face/extending.ts'
 import type { AnyTopic, Source } from '../face/messages.ts'
+import type { Producer } from '../face/sending.ts'
 import type { Store } from '../face/stores.ts'
 import type { EventBus } from './events.ts'
 import type { Keeper } from './keeper.ts'
@@ -24,6 +26,12 @@ export interface Runtime {
   readonly storeIsDriver: boolean
   /** Holds messages in `store`; undefined where there is no store that can, or nobody brought the patterns. */
   readonly keeper: Keeper | undefined
+  /** `idempotent()`, where somebody brought it: what `exactly-once-effects` adds by itself. */
+  readonly inbox: (() => ConsumeExtension) | undefined
+  /** Sends what is ready-made (retry copies, dead letters, redrives) with the publish deadline and its retries; never rejects. */
+  relay(dispatch: Dispatch): Promise<SendResult>
+  /** The producer of `delivery.producer`, made at its first use. */
+  producer(): Producer
   readonly sendUse: readonly SendExtension[]
   readonly consumeUse: readonly ConsumeExtension[]
   readonly singleHost: boolean

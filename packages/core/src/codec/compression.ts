@@ -78,7 +78,9 @@ export function packed(inner: Codec, packing: Packing): Codec {
     contentType: packedType(inner.contentType, packing),
     encode(value, message) {
       const encoded = inner.encode(value, message)
-      return encoded instanceof Promise ? encoded.then((each) => pack(method, each)) : pack(method, encoded)
+      return encoded instanceof Promise
+        ? encoded.then((each) => pack(method, each, message.topic))
+        : pack(method, encoded, message.topic)
     },
     decode: (body, message) => inner.decode(unpack(method, body, message.topic), message),
   }
@@ -86,9 +88,27 @@ export function packed(inner: Codec, packing: Packing): Codec {
   return codec
 }
 
-function pack(method: Method, encoded: Encoded): Encoded {
-  if (encoded instanceof Uint8Array) return method.pack(encoded)
-  return { bytes: method.pack(encoded.bytes), headers: encoded.headers }
+function pack(method: Method, encoded: Encoded, topic: string): Encoded {
+  if (encoded instanceof Uint8Array) return packBytes(method, encoded, topic)
+  return { bytes: packBytes(method, encoded.bytes, topic), headers: encoded.headers }
+}
+
+/** Refuses what no reader would unpack, before it is sent. */
+function packBytes({ packing, pack }: Method, bytes: Uint8Array, topic: string): Uint8Array {
+  const result = pack(bytes)
+  if (bytes.length > mostUnpacked(result.length))
+    throw new MessagingError(
+      'codec',
+      `${packing}: a body for '${topic}' of ${bytes.length} bytes packs to ${result.length}, which readers would refuse (${bound}); send it in parts, or unpacked`,
+    )
+  return result
+}
+
+const bound = `at most ${maxUnpacked} bytes, and beyond ${freeUnpacked} at most ${maxRatio} times the packed size`
+
+/** Largest body that this many packed bytes may become. */
+function mostUnpacked(length: number): number {
+  return Math.min(maxUnpacked, Math.max(freeUnpacked, length * maxRatio))
 }
 
 function unpack({ packing, magic, unpack }: Method, body: Uint8Array, topic: string): Uint8Array {
@@ -100,7 +120,7 @@ function unpack({ packing, magic, unpack }: Method, body: Uint8Array, topic: str
       'codec',
       `${what} is not ${packing}: it begins ${first}, not ${magic}; read it with the codec it was written with`,
     )
-  const most = Math.min(maxUnpacked, Math.max(freeUnpacked, body.length * maxRatio))
+  const most = mostUnpacked(body.length)
   try {
     return unpack(body, most)
   } catch (cause) {
@@ -108,7 +128,7 @@ function unpack({ packing, magic, unpack }: Method, body: Uint8Array, topic: str
     throw new MessagingError(
       'codec',
       code === 'ERR_BUFFER_TOO_LARGE'
-        ? `${what} unpacks to more than ${most} bytes (the bound is ${maxRatio} times its size, at least ${freeUnpacked} and at most ${maxUnpacked})`
+        ? `${what} unpacks to more than ${most} bytes (${bound})`
         : `${what} is damaged: ${(cause as Error).message}`,
       { cause },
     )

@@ -20,7 +20,7 @@ export const json: Codec = {
       throw new MessagingError('codec', `json: a body for '${topic}' cannot be written: ${describe(cause)}`, { cause })
     }
     if (fault !== undefined)
-      throw new MessagingError('codec', `json: a body for '${topic}' cannot be written: at $${fault}`)
+      throw new MessagingError('codec', `json: a body for '${topic}' cannot be written: ${fault}`)
     if (written === undefined)
       throw new MessagingError(
         'codec',
@@ -50,13 +50,16 @@ export const json: Codec = {
   },
 }
 
-/** Bodies without these letters, and without escapes that could spell them, need no walk. */
+/** An escape of a letter or of `_`. */
+const hiddenLetter = /\\u00[567]/
+
+/** Bodies without these names, and without escapes that could spell them, need no walk. */
 function mayHoldUnsafeKey(source: string): boolean {
   return (
     source.includes('"__proto__"') ||
     source.includes('"constructor"') ||
     source.includes('"prototype"') ||
-    source.includes('\\u')
+    hiddenLetter.test(source)
   )
 }
 

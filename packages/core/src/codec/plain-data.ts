@@ -18,39 +18,49 @@ export function isUnsafeKey(key: string): boolean {
   }
 }
 
-/** What is wrong and where (`$.items[3].price`); undefined if nothing is. May throw what a getter throws. */
-export function faultOf(value: unknown): string | undefined {
-  const state = { left: maxValues }
-  return walk(value, 0, state)
+/** What is wrong, and the steps to it from the outermost. */
+interface Fault {
+  readonly problem: string
+  readonly path: string[]
 }
 
-/** The fault with its path, built only on the way back. */
-function walk(value: unknown, depth: number, state: { left: number }): string | undefined {
+/** Steps of a path that are shown; a cycle has a thousand. */
+const maxSteps = 8
+
+/** What is wrong and where (`$.items[3].price: ...`); undefined if nothing is. Throws what a getter throws. */
+export function faultOf(value: unknown): string | undefined {
+  const fault = walk(value, 0, { left: maxValues })
+  if (fault === undefined) return undefined
+  const steps = fault.path.reverse()
+  return `$${steps.slice(0, maxSteps).join('')}${steps.length > maxSteps ? '...' : ''}: ${fault.problem}`
+}
+
+function walk(value: unknown, depth: number, state: { left: number }): Fault | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return undefined
     case 'number':
-      return Number.isFinite(value) ? undefined : `: ${value} has no form in JSON`
+      return Number.isFinite(value) ? undefined : wrong(`${value} has no form in JSON`)
     case 'object':
       return value === null ? undefined : walkObject(value, depth, state)
     case 'undefined':
-      return ': undefined has no form in JSON; send null'
+      return wrong('undefined has no form in JSON; send null')
     case 'bigint':
-      return ': a bigint has no form in JSON; send it as a string'
+      return wrong('a bigint has no form in JSON; send it as a string')
     default:
-      return `: a ${typeof value} has no form in JSON`
+      return wrong(`a ${typeof value} has no form in JSON`)
   }
 }
 
-function walkObject(value: object, depth: number, state: { left: number }): string | undefined {
-  if (depth >= maxDepth) return `: nested deeper than ${maxDepth} levels, or holding itself`
+function walkObject(value: object, depth: number, state: { left: number }): Fault | undefined {
+  if (depth >= maxDepth) return wrong(`nested deeper than ${maxDepth} levels, or holding itself`)
   state.left -= 1
-  if (state.left < 0) return `: more than ${maxValues} objects, many of them perhaps one object in many places`
+  if (state.left < 0) return wrong(`more than ${maxValues} objects, perhaps one object in many places`)
   if (Array.isArray(value)) {
     for (let at = 0; at < value.length; at += 1) {
       const fault = walk(value[at], depth + 1, state)
-      if (fault !== undefined) return `[${at}]${fault}`
+      if (fault !== undefined) return within(`[${at}]`, fault)
     }
     return undefined
   }
@@ -65,30 +75,39 @@ function walkObject(value: object, depth: number, state: { left: number }): stri
     const inner = (value as Record<string, unknown>)[key]
     // A property that is undefined is as good as absent, here and for who reads it.
     if (inner === undefined) continue
-    if (isUnsafeKey(key)) return `: the key '${key}' is dropped by every reader for safety; name it otherwise`
+    if (isUnsafeKey(key)) return wrong(`the key '${key}' is dropped by every reader for safety; name it otherwise`)
     const fault = walk(inner, depth + 1, state)
-    if (fault !== undefined) return `${keyPath(key)}${fault}`
+    if (fault !== undefined) return within(keyStep(key), fault)
   }
   return undefined
 }
 
-function bytesFault(value: object): string | undefined {
-  return ArrayBuffer.isView(value) ? ': bytes have no form in JSON; send base64, or use the codec bytes' : undefined
+function wrong(problem: string): Fault {
+  return { problem, path: [] }
+}
+
+function within(step: string, fault: Fault): Fault {
+  fault.path.push(step)
+  return fault
+}
+
+const noBytes = 'bytes have no form in JSON; send base64, or use the codec bytes'
+
+function bytesFault(value: object): Fault | undefined {
+  return ArrayBuffer.isView(value) ? wrong(noBytes) : undefined
 }
 
 /** Classes whose content JSON would leave out. */
-function classFault(value: object): string | undefined {
-  if (value instanceof Map || value instanceof Set)
-    return `: a ${value.constructor.name} has no form in JSON; send a list`
-  if (value instanceof Promise) return ': a promise; await it before sending'
-  if (value instanceof Error) return ': an error has no form in JSON; send its message'
-  if (value instanceof RegExp) return ': a regular expression has no form in JSON; send its source'
-  if (value instanceof ArrayBuffer) return ': bytes have no form in JSON; send base64, or use the codec bytes'
-  if (value instanceof WeakMap || value instanceof WeakSet) return ': a weak collection has no form in JSON'
+function classFault(value: object): Fault | undefined {
+  if (value instanceof Map || value instanceof Set) return wrong('a Map or a Set has no form in JSON; send a list')
+  if (value instanceof Promise) return wrong('a promise; await it before sending')
+  if (value instanceof Error) return wrong('an error has no form in JSON; send its message')
+  if (value instanceof RegExp) return wrong('a regular expression has no form in JSON; send its source')
+  if (value instanceof ArrayBuffer) return wrong(noBytes)
   return bytesFault(value)
 }
 
-function keyPath(key: string): string {
+function keyStep(key: string): string {
   const short = key.length > 40 ? `${key.slice(0, 40)}...` : key
   return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${short}` : `[${JSON.stringify(short)}]`
 }

@@ -1,0 +1,175 @@
+import { decodeBody } from '../body.ts'
+import { checkOptions, ms, oneOf, show } from '../checked.ts'
+import type { Engine } from '../consuming/consumer.ts'
+import { MessagingError } from '../errors.ts'
+import type { Broker } from '../face/broker.ts'
+import type { Need } from '../face/connecting.ts'
+import type { Handle, Query, Stored } from '../face/handling.ts'
+import type { Source } from '../face/messages.ts'
+import type { Store } from '../face/stores.ts'
+import { createProducer, type Sender } from '../producing/producer.ts'
+import { isPattern, topicParts } from '../topic.ts'
+import { deadLetters } from './dead-letters.ts'
+import { explain } from './explain.ts'
+import { health, lagMeter } from './operating.ts'
+import { requester, respond } from './requests.ts'
+import type { Runtime } from './runtime.ts'
+import { consume, drainMs, pull, replay } from './subscriptions.ts'
+
+/** What `close` has to end, in this order: consumers, producers, keeper, driver, store. */
+export interface Closing {
+  /** Begins: nothing new is taken. */
+  begin(): void
+  /** After consumers and producers. */
+  finish(): Promise<void>
+}
+
+/** The broker as a user holds it: every call is a thin line to the room that does it. */
+export function brokerOf(runtime: Runtime, closing: Closing): Broker {
+  const engines = new Map<Engine, string>()
+  const senders = new Set<Sender>()
+  const meter = lagMeter(runtime)
+  runtime.events.on('handled', ({ topic, group }) => meter.handled(topic, group))
+
+  const made = (sender: Sender): Sender => {
+    senders.add(sender)
+    return sender
+  }
+  let plain: Sender | undefined
+  const sender = (): Sender => (plain ??= made(createProducer(runtime)))
+  const requests = requester(runtime, sender)
+  const kept = <T>([given, engine]: readonly [T, Engine], name: string): T => {
+    engines.set(engine, name)
+    engine.done.catch(() => {}).finally(() => engines.delete(engine))
+    return given
+  }
+  const nameOf = (source: Source): string =>
+    isPattern(source) ? source.pattern : (source as { readonly name: string }).name
+
+  let ended: Promise<void> | undefined
+  const close: Broker['close'] = (options) => {
+    checkOptions('close()', options, { drainMs: ms() })
+    ended ??= (async () => {
+      const within = options?.drainMs ?? drainMs
+      await Promise.all([...engines.keys()].map((engine) => engine.stop(within)))
+      await Promise.all([...senders].map((each) => each.flush()))
+      closing.begin()
+      requests.close()
+      await closing.finish()
+    })()
+    return ended
+  }
+
+  const broker = {
+    name: runtime.name,
+    capabilities: runtime.capabilities,
+    driver: { client: runtime.driver.client },
+    get store(): Store {
+      if (runtime.store !== undefined) return runtime.store
+      throw new MessagingError(
+        'unsupported',
+        `this broker has no store; give one: connect({ url: '...', store: 'sqlite:./data/app.db' })`,
+      )
+    },
+    having: (...needs: readonly Need[]) =>
+      needs.every((need) => runtime.capabilities[need] === true) ? broker : undefined,
+    producer: (options?: Parameters<Broker['producer']>[0]) => {
+      runtime.open('producer')
+      return made(createProducer(runtime, options))
+    },
+    consume: async (source: Source, options: never, handler: never) =>
+      kept(await consume(runtime, source, options, handler), `consumer ${nameOf(source)}`),
+    pull: (source: Source, options: never) => pull(runtime, source, options),
+    request: requests.request,
+    respond: async (source: Source, options: never, handler: never) =>
+      kept(await respond(runtime, source, options, handler), `responder ${nameOf(source)}`),
+    checkHalf(topic: never, check: never) {
+      if (runtime.keeper === undefined)
+        throw new MessagingError(
+          'unsupported',
+          "half messages need a store that holds them; give connect() one, such as store: 'sqlite:./data/app.db'",
+        )
+      const parts = topicParts(topic)
+      const ask = check as (message: {
+        id: string
+        body: unknown
+        headers: object
+      }) => Promise<'commit' | 'rollback' | 'unknown'>
+      return runtime.keeper.check(parts.name, async (message) =>
+        ask({ id: message.id, headers: message.headers, body: await decodeBody(parts, message) }),
+      )
+    },
+    deadLetters(source: Source, options?: { readonly group?: string | undefined }) {
+      checkOptions('deadLetters()', options, {
+        group: (value) => (typeof value === 'string' && value !== '' ? undefined : 'the name of a group'),
+      })
+      return deadLetters(runtime, source, options?.group)
+    },
+    async lag(source: Source, options: { readonly group: string }) {
+      runtime.open('lag')
+      if (typeof options?.group !== 'string' || options.group === '')
+        throw new MessagingError('invalid', `lag(): group is ${show(options?.group)}; give the name of a group`)
+      return meter.lag(await runtime.resolve(source, runtime.closing), options.group)
+    },
+    health: () => health(runtime, engines),
+    explain: async (source: Source, options: never) => explain(runtime, source, options),
+    on: (event: string, listener: never) => {
+      const refused = eventName(event)
+      if (refused !== undefined)
+        throw new MessagingError('invalid', `on(): the event is ${show(event)}; give ${refused}`)
+      return runtime.events.on(event as never, listener)
+    },
+    close,
+    [Symbol.asyncDispose]: () => close(),
+    ...(runtime.capabilities.replay
+      ? {
+          replay: async (source: Source, options: never, handler: Handle<never>) =>
+            kept(await replay(runtime, source, options, handler), `replay ${nameOf(source)}`),
+        }
+      : {}),
+    ...(runtime.capabilities.query ? { query: (source: Source, where: Query) => query(runtime, source, where) } : {}),
+  }
+  return broker as unknown as Broker
+}
+
+const eventName = oneOf(
+  'sent',
+  'send-failed',
+  'handled',
+  'retry',
+  'dead-letter',
+  'key-parked',
+  'at-risk',
+  'position-lost',
+  'stalled',
+  'disconnected',
+  'connected',
+)
+
+async function* query(runtime: Runtime, source: Source, where: Query): AsyncGenerator<Stored<unknown>> {
+  runtime.open('query')
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? undefined : 'a string')
+  const time = (value: unknown): string | undefined =>
+    value instanceof Date && !Number.isNaN(value.getTime()) ? undefined : 'a Date that is a time'
+  checkOptions('query()', where, { id: text, key: text, from: time, to: time })
+  const spec = await runtime.resolve(source, runtime.closing)
+  const asked = { id: where.id, key: where.key, from: where.from?.getTime(), to: where.to?.getTime() }
+  const end = new AbortController()
+  try {
+    for await (const arrival of runtime.driver.query?.(spec, asked, AbortSignal.any([end.signal, runtime.closing])) ??
+      []) {
+      const topic = isPattern(source) ? runtime.topicNamed(arrival.topic) : (source as never)
+      const body = await decodeBody(topic === undefined ? undefined : topicParts(topic), arrival)
+      yield {
+        id: arrival.id,
+        key: arrival.key,
+        body,
+        headers: arrival.headers,
+        position: arrival.position ?? '',
+        sentAt: new Date(arrival.sentAt ?? 0),
+      }
+    }
+  } finally {
+    end.abort()
+  }
+}

@@ -1,0 +1,246 @@
+import { anything, callable, checkOptions, flag, ms, object, oneOf, show, signal as signalRule } from '../checked.ts'
+import { planOf } from '../driver/adapter.ts'
+import { reconnectPause } from '../driver/backoff.ts'
+import { systemClock } from '../driver/clock.ts'
+import { newId } from '../driver/id.ts'
+import type { Driver, DriverContext, TopicSpec } from '../driver/seam.ts'
+import { isMessagingError, MessagingError } from '../errors.ts'
+import type { Broker } from '../face/broker.ts'
+import type { Adapter, ConnectOptions, Need } from '../face/connecting.ts'
+import type { ConsumeExtension, SendExtension } from '../face/extending.ts'
+import type { AnyTopic } from '../face/messages.ts'
+import type { Producer } from '../face/sending.ts'
+import type { Store } from '../face/stores.ts'
+import { createProducer } from '../producing/producer.ts'
+import { relay } from '../producing/relay.ts'
+import { isPattern, overridden, type TopicOverride, topicParts, topicSpec } from '../topic.ts'
+import { brokerOf } from './broker.ts'
+import { eventBus } from './events.ts'
+import type { OpenKeeper } from './keeper.ts'
+import type { Runtime } from './runtime.ts'
+
+/** What the umbrella adds to a connection, so that core leans on nobody. */
+export interface Parts {
+  /** From @posthorn/reliability: outbox, schedule, half messages, parked keys, spool. */
+  readonly openKeeper?: OpenKeeper | undefined
+  /** `idempotent()`, for `exactly-once-effects`. */
+  readonly inbox?: (() => ConsumeExtension) | undefined
+  /** Opens a store named by a URL. */
+  readonly openStore?: ((url: string, context: DriverContext) => Promise<Store>) | undefined
+  /** What configuration says of topics, by name. */
+  readonly topics?: Readonly<Record<string, TopicOverride>> | undefined
+}
+
+/** Connects by an adapter. `posthorn` has the `connect` that takes URLs, too. */
+export async function connectAdapter(
+  adapter: Adapter,
+  options: ConnectOptions & { readonly needs?: readonly Need[] | undefined } = {},
+  parts: Parts = {},
+): Promise<Broker> {
+  check(adapter, options)
+  const plan = planOf(adapter)
+  if (plan.volatile === true && plan.volatileAllowed !== true && process.env['NODE_ENV'] === 'production')
+    throw new MessagingError(
+      'unsupported',
+      `${adapter.name} keeps nothing when the process ends, and NODE_ENV is production; use sqlite:./data/app.db, or say ${adapter.name}({ allowInProduction: true })`,
+    )
+  const missing = options.needs?.find((need) => adapter.capabilities[need] !== true)
+  if (missing !== undefined)
+    throw new MessagingError('unsupported', `this service needs '${missing}', which ${adapter.name} cannot do`)
+  const clock = plan.clock ?? systemClock
+  const events = eventBus(adapter.name, clock, options.log)
+  const closing = new AbortController()
+  const clientId = newId(clock.now())
+  let awaySince: number | undefined
+  const context: DriverContext = {
+    namespace: options.namespace ?? '',
+    topology: options.topology ?? 'declare',
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    clock,
+    clientId,
+    signal: options.signal ?? closing.signal,
+    report(event) {
+      if (closing.signal.aborted) return
+      if (event.event === 'disconnected') {
+        awaySince ??= clock.now()
+        events.emit('disconnected', { error: event.error })
+      } else if (awaySince !== undefined) {
+        events.emit('connected', { afterMs: clock.now() - awaySince })
+        awaySince = undefined
+      }
+    },
+  }
+  const driver = await plan.connect(context)
+  try {
+    const given = await storeOf(options.store, context, parts)
+    return assemble({ adapter, options, parts, driver, context, closing, store: given, events })
+  } catch (error) {
+    await driver.close().catch(() => {})
+    throw error
+  }
+}
+
+function check(adapter: Adapter, options: ConnectOptions): void {
+  if (typeof adapter !== 'object' || adapter === null || typeof adapter['~adapter'] !== 'object')
+    throw new MessagingError(
+      'invalid',
+      `connect(): ${show(adapter)} is neither a URL nor an adapter; give 'sqlite:./data/app.db' or what rabbitmq(...) returns`,
+    )
+  checkOptions('connect()', options, {
+    store: anything,
+    namespace: (value) =>
+      typeof value === 'string' && /^[a-z0-9][a-z0-9_-]{0,39}$/i.test(value)
+        ? undefined
+        : 'letters, digits, - and _, at most 40',
+    use: (value) => (Array.isArray(value) ? undefined : 'an array of extensions'),
+    topology: oneOf('declare', 'check', 'none'),
+    connectTimeoutMs: ms(1),
+    log: (value) => (value === false || callable(value) === undefined ? undefined : 'false or a function'),
+    singleHost: flag,
+    signal: signalRule,
+    needs: (value) =>
+      Array.isArray(value) && value.every((each) => each === 'replay' || each === 'query')
+        ? undefined
+        : "an array of 'replay' and 'query'",
+  })
+}
+
+/** A store that was given: opened here (then closed with the broker), or the caller's own. */
+async function storeOf(
+  given: ConnectOptions['store'],
+  context: DriverContext,
+  parts: Parts,
+): Promise<{ readonly store: Store; readonly ours: boolean } | undefined> {
+  if (given === undefined) return undefined
+  if (typeof given === 'string') {
+    if (parts.openStore === undefined)
+      throw new MessagingError('unsupported', 'a store by URL needs `posthorn`; here, pass an adapter or an open store')
+    return { store: await parts.openStore(given, context), ours: true }
+  }
+  if (object(given) === undefined && '~store' in given) return { store: given, ours: false }
+  if (object(given) !== undefined || !('~adapter' in given))
+    throw new MessagingError(
+      'invalid',
+      `connect(): store is ${show(given)}; give a URL, an adapter, or a store that one opened`,
+    )
+  const open = planOf(given).openStore
+  if (open === undefined)
+    throw new MessagingError('unsupported', `${given.name} cannot be a store; use sqlite:./data/app.db`)
+  return { store: await open(context), ours: true }
+}
+
+interface Assembly {
+  readonly adapter: Adapter
+  readonly options: ConnectOptions
+  readonly parts: Parts
+  readonly driver: Driver
+  readonly context: DriverContext
+  readonly closing: AbortController
+  readonly store: { readonly store: Store; readonly ours: boolean } | undefined
+  readonly events: ReturnType<typeof eventBus>
+}
+
+function assemble({ adapter, options, parts, driver, context, closing, store: given, events }: Assembly): Broker {
+  const { clock } = context
+  const plan = planOf(adapter)
+  const use = options.use ?? []
+  const store = given?.store ?? driver.store
+  let shut = false
+  let producer: Producer | undefined
+  const topics = topicBook(adapter.name, driver, context, parts.topics ?? {})
+  const runtime: Runtime = {
+    name: adapter.name,
+    address: plan.address,
+    adapter,
+    capabilities: adapter.capabilities,
+    driver,
+    traits: plan.traits,
+    clock,
+    clientId: context.clientId,
+    events,
+    store,
+    storeIsDriver: store !== undefined && store === driver.store,
+    inbox: parts.inbox,
+    relay: (dispatch) => relaying.send(dispatch),
+    producer: () => (producer ??= createProducer(runtime)),
+    sendUse: use.filter((each): each is SendExtension => 'send' in each),
+    consumeUse: use.filter((each): each is ConsumeExtension => 'consume' in each),
+    singleHost: options.singleHost ?? false,
+    ...topics,
+    closing: closing.signal,
+    open(what) {
+      if (shut) throw new MessagingError('closed', `${what}: this broker is closed; connect again`)
+    },
+    keeper: undefined,
+  }
+  const relaying = relay(runtime)
+  const keeper =
+    store?.keeps.held === true
+      ? parts.openKeeper?.({
+          store,
+          driver,
+          clock,
+          events,
+          relay: (messages) => Promise.all(messages.map((each) => relaying.send(each))),
+        })
+      : undefined
+  Object.assign(runtime, { keeper })
+  if (store !== undefined && !runtime.storeIsDriver && store.scope !== 'shared' && !runtime.singleHost)
+    events.say(
+      `the ${store.name} store is seen by one ${store.scope} only: cancel, locks and inbox hold there; say singleHost: true if that is all there is`,
+    )
+  return brokerOf(runtime, {
+    begin() {
+      shut = true
+    },
+    async finish() {
+      shut = true
+      await keeper?.close()
+      closing.abort(new MessagingError('closed', 'the broker is closed'))
+      await driver.close()
+      if (given?.ours === true) await given.store.close()
+    },
+  })
+}
+
+/** Which topics this broker has seen, and that each is declared once. */
+function topicBook(
+  adapter: string,
+  driver: Driver,
+  { clock, connectTimeoutMs }: DriverContext,
+  overrides: Readonly<Record<string, TopicOverride>>,
+): Pick<Runtime, 'declare' | 'resolve' | 'topicNamed'> {
+  const seen = new Map<string, AnyTopic>()
+  const declared = new Map<AnyTopic, Promise<TopicSpec>>()
+  const make = async (topic: AnyTopic, signal: AbortSignal): Promise<TopicSpec> => {
+    const own = topicParts(topic)
+    const override = Object.hasOwn(overrides, own.name) ? overrides[own.name] : undefined
+    const spec = topicSpec(override === undefined ? own : overridden(own, override), adapter)
+    const until = clock.now() + connectTimeoutMs
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await driver.declare(spec, signal)
+        return spec
+      } catch (error) {
+        if (!isMessagingError(error, 'unavailable', 'timeout', 'throttled') || signal.aborted || clock.now() >= until)
+          throw error
+        if (!(await reconnectPause(clock, attempt, signal))) throw error
+      }
+    }
+  }
+  const declare: Runtime['declare'] = (topic, signal) => {
+    const known = declared.get(topic)
+    if (known !== undefined) return known
+    const making = make(topic, signal)
+    declared.set(topic, making)
+    seen.set(topic.name, topic)
+    making.catch(() => declared.delete(topic))
+    return making
+  }
+  return {
+    declare,
+    resolve: async (source, signal) =>
+      isPattern(source) ? { pattern: source.pattern } : declare(source as AnyTopic, signal),
+    topicNamed: (name) => seen.get(name),
+  }
+}

@@ -1,0 +1,131 @@
+import { pause } from '../driver/clock.ts'
+import type { Dispatch, Envelope, Letter } from '../driver/envelope.ts'
+import type { Shelf } from '../driver/seam.ts'
+import { MessagingError } from '../errors.ts'
+import type { BodyOf, Source } from '../face/messages.ts'
+import type { DeadLetter, DeadLetters } from '../face/operating.ts'
+import { isPattern } from '../topic.ts'
+import { deadLetterOf } from './letter.ts'
+import type { Runtime } from './runtime.ts'
+
+/** One letter with what is needed to do something about it. */
+interface Found {
+  readonly message: Envelope
+  readonly letter: Letter
+  readonly group: string | undefined
+  send(dispatch: Dispatch): Promise<boolean>
+  remove(): Promise<void>
+}
+
+/** The dead letters of a topic and a group, wherever the broker keeps them, and the parked ones. */
+export function deadLetters<S extends Source>(
+  runtime: Runtime,
+  from: S,
+  group: string | undefined,
+): DeadLetters<BodyOf<S>> {
+  if (isPattern(from))
+    throw new MessagingError(
+      'unsupported',
+      `dead letters lie with their topic; ask deadLetters(topic, { group }) for each topic of ${from.pattern}`,
+    )
+  const topic = from as never
+
+  async function* each(signal: AbortSignal): AsyncGenerator<Found> {
+    const spec = await runtime.declare(topic, signal)
+    const shelf: Shelf = runtime.driver.shelf(spec, group)
+    for await (const { token, message, letter, group: of } of shelf.list(signal)) {
+      yield {
+        message,
+        letter,
+        group: of,
+        send: async (dispatch) => (await runtime.relay(dispatch)).ok,
+        remove: () => shelf.remove([token], signal),
+      }
+    }
+    if (group === undefined || runtime.keeper === undefined) return
+    const { keeper } = runtime
+    for await (const message of keeper.parkedOf(spec.name, group)) {
+      const letter = message.letter ?? {
+        reason: 'parked',
+        error: undefined,
+        attempts: message.failures,
+        at: runtime.clock.now(),
+      }
+      yield {
+        message,
+        letter,
+        group,
+        send: async () => (await keeper.release(spec.name, group, message.key ?? '')) > 0,
+        remove: async () => void (await keeper.discardParked(message)),
+      }
+    }
+  }
+  type Where = ((letter: DeadLetter<BodyOf<S>>) => boolean) | undefined
+  async function* matching(where: Where, signal: AbortSignal): AsyncGenerator<readonly [Found, DeadLetter<BodyOf<S>>]> {
+    for await (const found of each(signal)) {
+      const shown = deadLetterOf(runtime, found.message, found.letter, found.group) as DeadLetter<BodyOf<S>>
+      if (where === undefined || where(shown)) yield [found, shown]
+    }
+  }
+  return {
+    async *list(options = {}) {
+      const { where, limit = Number.POSITIVE_INFINITY } = options
+      if (limit <= 0) return
+      let left = limit
+      const end = new AbortController()
+      try {
+        for await (const [, shown] of matching(where, end.signal)) {
+          yield shown
+          if (--left <= 0) return
+        }
+      } finally {
+        end.abort()
+      }
+    },
+    async redrive(options = {}) {
+      runtime.open('redrive')
+      const { where, ratePerSecond, dryRun = false } = options
+      if (ratePerSecond !== undefined && !(ratePerSecond > 0))
+        throw new MessagingError('invalid', `redrive({ ratePerSecond }) is ${ratePerSecond}; give a number above 0`)
+      const count = { matched: 0, redriven: 0, failed: 0 }
+      const started = runtime.clock.now()
+      for await (const [found] of matching(where, runtime.closing)) {
+        count.matched++
+        if (dryRun) continue
+        if (ratePerSecond !== undefined) {
+          const due = started + ((count.matched - 1) / ratePerSecond) * 1_000
+          if (!(await pause(runtime.clock, due - runtime.clock.now(), runtime.closing))) break
+        }
+        if (await redriven(found)) count.redriven++
+        else count.failed++
+      }
+      return count
+    },
+    async discard({ where }) {
+      runtime.open('discard')
+      let discarded = 0
+      for await (const [found] of matching(where, runtime.closing)) {
+        await found.remove()
+        discarded++
+      }
+      return { discarded }
+    },
+  }
+
+  /** Sent and confirmed to its group alone, under its own id, before it leaves the shelf: a crash between repeats it, never loses it. */
+  async function redriven({ message, letter, group: to, send, remove }: Found): Promise<boolean> {
+    const fresh: Dispatch = {
+      ...message,
+      group: to,
+      generation: message.generation + 1,
+      failures: 0,
+      history: [],
+      lone: 0,
+      expiresAt: letter.reason === 'expired' ? undefined : message.expiresAt,
+      letter: undefined,
+    }
+    if (!(await send(fresh))) return false
+    if (letter.reason !== 'parked') await remove()
+    return true
+  }
+}

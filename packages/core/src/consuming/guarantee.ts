@@ -1,0 +1,72 @@
+import type { Runtime } from '../broker/runtime.ts'
+import { MessagingError } from '../errors.ts'
+import { innerOf } from '../extension.ts'
+import type { Asked, Settings } from './settings.ts'
+
+/** Holds what a subscription asks for against adapter, store and middleware; refuses by name what cannot be kept. */
+export function checkGuarantee(runtime: Runtime, call: string, settings: Settings, asked: Asked): Settings {
+  const refuse = (what: string, next: string): never => {
+    throw new MessagingError(
+      'unsupported',
+      `${call}(${settings.name}, { group: '${settings.group}' }): ${what}; ${next}`,
+    )
+  }
+  const { guarantee } = settings
+  if (
+    settings.mode === 'broadcast' &&
+    asked.guarantee !== undefined &&
+    guarantee !== 'at-most-once' &&
+    !runtime.traits.history
+  )
+    refuse(
+      `broadcast on ${runtime.name} is at most once across reconnects, so guarantee: '${guarantee}' cannot be kept`,
+      'leave guarantee out, or give each instance a group of its own',
+    )
+  if (settings.onFailure === 'park') {
+    if (settings.order !== 'key')
+      refuse(`onFailure: 'park' holds a key back, and order is '${settings.order}'`, "say order: 'key'")
+    if (runtime.keeper === undefined)
+      refuse(
+        "onFailure: 'park' needs a store that holds messages",
+        "give connect() one, such as store: 'sqlite:./data/app.db'",
+      )
+  }
+  if (guarantee === 'exactly-once-sends' && !runtime.traits.effects)
+    refuse(
+      `${runtime.name} cannot send and acknowledge in one transaction`,
+      "use guarantee: 'exactly-once-effects' with a store, and send with { tx: delivery.tx }",
+    )
+  if (guarantee === 'exactly-once-effects') return withInbox(runtime, settings, refuse)
+  return settings
+}
+
+function withInbox(runtime: Runtime, settings: Settings, refuse: (what: string, next: string) => never): Settings {
+  const { store } = runtime
+  if (store === undefined || !store.keeps.transactions || !store.keeps.claims) {
+    const has = store === undefined ? 'there is no store' : `the ${store.name} store keeps no inbox in a transaction`
+    return refuse(
+      `exactly-once effects need an inbox row in the handler's transaction, and ${has}`,
+      "give connect() store: 'sqlite:./data/app.db'",
+    )
+  }
+  if (!runtime.storeIsDriver && store.scope !== 'shared' && !runtime.singleHost)
+    refuse(
+      `the ${store.name} store is seen by one ${store.scope} only, while ${runtime.name} is a network broker: another machine would repeat the effect`,
+      'use a shared store, or say singleHost: true where only one machine consumes',
+    )
+  const { retentionMs } = settings.parts ?? {}
+  const windows = settings.use.map((each) => innerOf(each).windowMs).filter((each) => each !== undefined)
+  const windowMs = windows[0] ?? 7 * 24 * 3_600_000
+  if (retentionMs !== undefined && retentionMs > windowMs)
+    refuse(
+      `messages are kept for ${retentionMs} ms, longer than the inbox remembers them (${windowMs} ms)`,
+      'raise idempotent({ windowMs }), or shorten retentionMs',
+    )
+  if (settings.use.some((each) => innerOf(each).transactional === true)) return settings
+  if (runtime.inbox === undefined)
+    return refuse(
+      'nothing in `use` opens the transaction',
+      'add idempotent() of @posthorn/reliability to `use`, or connect by `posthorn`',
+    )
+  return { ...settings, use: [...settings.use, runtime.inbox()] }
+}

@@ -1,0 +1,151 @@
+import { deadLetterOf } from '../broker/letter.ts'
+import type { Runtime } from '../broker/runtime.ts'
+import type { Dispatch, Failure, Letter } from '../driver/envelope.ts'
+import type { Settled } from '../driver/seam.ts'
+import type { Decision } from './outcome.ts'
+import { withFailure } from './outcome.ts'
+import type { Settings } from './settings.ts'
+import type { Task } from './task.ts'
+
+/** What became of a message that is to be tried again or put away. */
+export type Brought =
+  /** The broker has settled it, so or so: it is out of our hands. */
+  | Settled
+  /** It stays in hand and starts again after so many ms. */
+  | { readonly waitMs: number }
+
+/** Longest wait in the process where the broker could do it, but only by sending a copy. */
+const shortWaitMs = 1_000
+/** Before a dead letter or a retry copy that failed is tried again. */
+const secondThoughtMs = 1_000
+
+/** Brings failed messages back, or puts them on the shelf, by the cheapest way that the broker has and that keeps what was promised. */
+export function redelivery(runtime: Runtime, settings: Settings, handedBack: (task: Task) => void) {
+  const { traits } = runtime
+  const holdMs = traits.holdMs === undefined ? Number.POSITIVE_INFINITY : traits.holdMs / 2
+  const ordered = settings.order !== 'none'
+  const copies = !ordered && settings.mode === 'shared' && traits.delay !== 'none'
+
+  // What a private reader could not handle belongs to no group: its own is gone with it.
+  const shelf = settings.mode === 'shared' ? settings.group : undefined
+
+  const copyOf = (task: Task, over: Partial<Dispatch>): Dispatch => ({
+    ...task.arrival,
+    group: shelf,
+    generation: task.arrival.generation + 1,
+    failures: task.failures,
+    history: task.history,
+    notBefore: undefined,
+    ...over,
+  })
+  const nackedBy = traits.nackDelay === 'ordered' || (traits.nackDelay === 'unordered' && !ordered)
+
+  return {
+    /** After a failed start; the failure counts. */
+    async again(task: Task, decision: Extract<Decision, { do: 'again' }>): Promise<Brought> {
+      task.failures++
+      task.history = withFailure(task.history, decision.failure)
+      const { afterMs } = decision
+      const { id, topic } = task.arrival
+      runtime.events.emit('retry', {
+        id,
+        topic,
+        group: settings.group,
+        attempt: decision.failure.attempt,
+        afterMs,
+        error: decision.error,
+      })
+      if (settings.mode !== 'shared') return { waitMs: afterMs }
+      if (settings.policy.inPlace !== undefined && task.starts <= settings.policy.inPlace) return { waitMs: afterMs }
+      if (nackedBy) {
+        const { token } = task.arrival
+        const settled = task.session.settle(task, {
+          token,
+          verdict: 'nack',
+          afterMs,
+          failures: task.failures,
+          history: task.history,
+        })
+        handedBack(task)
+        return settled
+      }
+      if (!copies || afterMs <= shortWaitMs || afterMs > traits.maxDelayMs) {
+        if (afterMs <= holdMs || runtime.keeper === undefined || ordered) return { waitMs: Math.min(afterMs, holdMs) }
+        return keep(task, afterMs)
+      }
+      const sent = await runtime.relay(copyOf(task, { notBefore: runtime.clock.now() + afterMs }))
+      if (!sent.ok) return { waitMs: secondThoughtMs }
+      return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
+    },
+
+    /** On the shelf first, confirmed; acknowledged afterwards. */
+    async bury(task: Task, letter: Letter, failure?: Failure): Promise<Brought> {
+      if (failure !== undefined) task.history = withFailure(task.history, failure)
+      const put = (over: Partial<Dispatch>) =>
+        runtime.relay({ ...copyOf(task, over), generation: task.arrival.generation, letter })
+      let sent = await put({})
+      // The history may be what made it too large: the message itself matters more.
+      if (!sent.ok && sent.error.code === 'too-large') sent = await put({ history: [] })
+      if (!sent.ok) {
+        runtime.events.emit('send-failed', { id: task.arrival.id, topic: task.arrival.topic, error: sent.error })
+        return { waitMs: secondThoughtMs }
+      }
+      if (runtime.events.heard('dead-letter'))
+        runtime.events.emit(
+          'dead-letter',
+          deadLetterOf(runtime, { ...task.arrival, failures: task.failures, history: task.history }, letter, shelf),
+        )
+      return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
+    },
+
+    /** In the store, with everything of its key that follows, until it is redriven. */
+    async park(task: Task, decision: Extract<Decision, { do: 'park' }>): Promise<Brought> {
+      task.failures++
+      task.history = withFailure(task.history, decision.failure)
+      const brought = await putBehind(task, decision.failure.error)
+      const { key, topic } = task.arrival
+      if (brought === 'ok' && key !== undefined)
+        runtime.events.emit('key-parked', { topic, group: settings.group, key, error: decision.error })
+      return brought
+    },
+
+    /** Behind a message of its key that is parked. */
+    follow: (task: Task): Promise<Brought> => putBehind(task, undefined),
+
+    /** Marks that it starts alone: nothing to do where the mark came with it. */
+    async mark(task: Task): Promise<'go' | Settled> {
+      const { source } = task.session
+      if (source.mark !== undefined) {
+        const marked = await source.mark(task.arrival.token)
+        return marked === 'ok' ? 'go' : marked
+      }
+      if (task.arrival.lone > 0 && (task.arrival.deliveryCount ?? 1) === 1) return 'go'
+      const sent = await runtime.relay(copyOf(task, { lone: task.arrival.lone + 1 }))
+      if (!sent.ok) return 'go'
+      return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
+    },
+  }
+
+  async function putBehind(task: Task, error: string | undefined): Promise<Brought> {
+    const { keeper } = runtime
+    const { key, token } = task.arrival
+    if (keeper === undefined || key === undefined) return { waitMs: secondThoughtMs }
+    const letter: Letter = { reason: 'parked', error, attempts: task.failures, at: runtime.clock.now() }
+    try {
+      await keeper.park(copyOf(task, { letter }), settings.group, key)
+    } catch {
+      return { waitMs: secondThoughtMs }
+    }
+    return task.session.settle(task, { token, verdict: 'ack' })
+  }
+
+  /** Longer than the broker lets us hold it: the store does. */
+  async function keep(task: Task, afterMs: number): Promise<Brought> {
+    try {
+      await runtime.keeper?.hold([copyOf(task, { notBefore: runtime.clock.now() + afterMs })], 'schedule', undefined)
+    } catch {
+      return { waitMs: secondThoughtMs }
+    }
+    return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
+  }
+}

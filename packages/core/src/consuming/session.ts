@@ -1,0 +1,95 @@
+import type { Clock } from '../driver/clock.ts'
+import type { Settled, Settlement, Source } from '../driver/seam.ts'
+import { MessagingError } from '../errors.ts'
+import { settler } from './settler.ts'
+import type { Task } from './task.ts'
+
+/** One opened source and what is in hand of it. A reconnect makes a new one; what belongs to the old one settles as `stale`. */
+export interface Session {
+  readonly source: Source
+  /** Received and not settled. */
+  readonly inHand: ReadonlySet<Task>
+  hold(task: Task): void
+  /** Settles once; afterwards the task is out of hand. */
+  settle(task: Task, settlement: Settlement): Promise<Settled>
+  /** What the broker took back: drops it from the hand without a word to the broker. */
+  drop(task: Task): void
+  /** Gives back what is unsettled and ends. */
+  close(): Promise<void>
+  readonly over: boolean
+}
+
+/** Wraps a source; leases are extended at a third of their time while anything is in hand. `freed` is called when the hand got emptier. */
+export function session(source: Source, clock: Clock, leaseMs: number | undefined, freed: () => void): Session {
+  const inHand = new Set<Task>()
+  const settling = settler(source)
+  let over = false
+  let cancel: (() => void) | undefined
+
+  const beat = (): void => {
+    if (leaseMs === undefined || source.extend === undefined || cancel !== undefined || over) return
+    cancel = clock.after(
+      leaseMs / 3,
+      () => {
+        cancel = undefined
+        const tasks = [...inHand]
+        if (tasks.length === 0 || over) return
+        const lost = (task: Task | undefined): void =>
+          task?.abort(
+            new MessagingError(
+              'stale',
+              `the lease of message ${task.arrival.id} was lost; another consumer may have it`,
+            ),
+          )
+        source
+          .extend?.(tasks.map((task) => task.arrival.token))
+          .then((answers) => {
+            for (const [i, answer] of answers.entries()) if (answer === 'stale') lost(tasks[i])
+          })
+          // An extension that fails is tried again at the next beat; the lease itself tells when it was too late.
+          .catch(() => {})
+          .finally(beat)
+      },
+      { unref: true },
+    )
+  }
+  const drop = (task: Task): void => {
+    if (inHand.delete(task)) {
+      task.over = true
+      freed()
+    }
+  }
+  return {
+    source,
+    inHand,
+    hold(task) {
+      inHand.add(task)
+      beat()
+    },
+    settle(task, settlement) {
+      if (task.over) return Promise.resolve('stale')
+      if (over) {
+        drop(task)
+        return Promise.resolve('stale')
+      }
+      return new Promise((resolve) =>
+        settling.settle(settlement, (settled) => {
+          drop(task)
+          resolve(settled)
+        }),
+      )
+    },
+    drop,
+    async close() {
+      if (over) return
+      await settling.idle()
+      over = true
+      cancel?.()
+      await source.close()
+      for (const task of [...inHand]) drop(task)
+    },
+    get over() {
+      return over
+    },
+  }
+}

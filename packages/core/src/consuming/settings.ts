@@ -1,0 +1,175 @@
+import type { Runtime } from '../broker/runtime.ts'
+import { newId } from '../driver/id.ts'
+import type { From, Subscription } from '../driver/seam.ts'
+import { MessagingError } from '../errors.ts'
+import { innerOf, type RetryPolicy, type Subscribed } from '../extension.ts'
+import type { ConsumeExtension } from '../face/extending.ts'
+import type { Guarantee, HandleOptions, SubscribeOptions } from '../face/handling.ts'
+import type { AnyTopic, Filter, Ordering, Source } from '../face/messages.ts'
+import { compileFilter, type Filterable } from '../filter/index.ts'
+import { defaultRetry } from '../retry.ts'
+import { isPattern, type TopicParts, topicParts } from '../topic.ts'
+import { checkGuarantee } from './guarantee.ts'
+
+/** Everything that a subscription was asked for, with the defaults filled in and checked. */
+export interface Settings {
+  readonly source: Source
+  /** Undefined for a pattern. */
+  readonly parts: TopicParts | undefined
+  /** Topic or pattern, for messages to people. */
+  readonly name: string
+  readonly group: string
+  readonly mode: Subscription['mode']
+  readonly member: string
+  readonly order: Ordering
+  readonly window: number
+  readonly concurrency: number
+  readonly from: From
+  readonly filter: Filter | undefined
+  /** Undefined where everything matches or the driver filters. */
+  readonly matches: ((message: Filterable) => boolean) | undefined
+  readonly guarantee: Guarantee
+  readonly policy: RetryPolicy
+  readonly onFailure: 'skip' | 'park' | 'block'
+  /** Outermost first; ours at their place whatever the order in `use`. */
+  readonly use: readonly ConsumeExtension[]
+  readonly replay: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+/** What `consume`, `pull`, `replay` and `respond` may say, in one. */
+export type Asked = Partial<Omit<HandleOptions, keyof SubscribeOptions>> &
+  SubscribeOptions & {
+    readonly mode?: 'shared' | 'broadcast' | undefined
+    readonly group?: string | undefined
+    readonly guarantee?: Guarantee | undefined
+    readonly batch?: { readonly size: number; readonly waitMs: number } | undefined
+  }
+
+/** How many handlers run at once where nobody says otherwise. */
+const defaultConcurrency = 16
+
+/** Fills in, checks against adapter and store, refuses what cannot be kept. */
+export function settle(
+  runtime: Runtime,
+  call: string,
+  source: Source,
+  asked: Asked,
+  over: Partial<Settings> = {},
+): Settings {
+  const parts = isPattern(source) ? undefined : topicParts(source as AnyTopic)
+  const name = parts?.name ?? (source as { readonly pattern: string }).pattern
+  if (parts === undefined && !runtime.traits.pattern)
+    throw new MessagingError(
+      'unsupported',
+      `${runtime.name} has no wildcard topics, so ${call}(pattern('${name}')) cannot be met; subscribe to each topic by name`,
+    )
+  const mode = asked.mode ?? 'shared'
+  const member = newId(runtime.clock.now())
+  const group = groupOf(call, name, mode, asked.group, member)
+  const known = parts?.groups.find((each) => each.name === group)
+  const order = asked.order ?? known?.order ?? (parts?.key === undefined ? 'none' : 'key')
+  const filter = asked.filter ?? known?.filter
+  const concurrency = concurrencyOf(asked, order)
+  const use = [...runtime.consumeUse, ...(asked.use ?? [])]
+  const settings: Settings = {
+    source,
+    parts,
+    name,
+    group,
+    mode,
+    member,
+    order,
+    window: asked.window ?? windowOf(runtime, concurrency, asked),
+    concurrency,
+    from: fromOf(asked.from),
+    filter,
+    matches: filter === undefined || runtime.traits.filter ? undefined : filtered(filter),
+    guarantee: asked.guarantee ?? 'at-least-once',
+    policy: use.map((each) => innerOf(each).retry).findLast((each) => each !== undefined) ?? defaultRetry,
+    onFailure: asked.onFailure ?? 'skip',
+    use: ranked(use),
+    replay: false,
+    signal: asked.signal,
+    ...over,
+  }
+  return checkGuarantee(runtime, call, settings, asked)
+}
+
+function groupOf(call: string, name: string, mode: string, group: string | undefined, member: string): string {
+  if (mode === 'broadcast') return group === undefined ? member : `${group}.${member}`
+  if (group === undefined || group === '')
+    throw new MessagingError(
+      'invalid',
+      `${call}(${name}) needs a group: name the service that reads, or say mode: 'broadcast'`,
+    )
+  return group
+}
+
+function concurrencyOf(asked: Asked, order: Ordering): number {
+  const { concurrency } = asked
+  if (typeof concurrency === 'object') {
+    if (concurrency.group !== undefined)
+      throw new MessagingError(
+        'unsupported',
+        'concurrency: { group } needs a shared limit, which no store offers yet; use concurrency: { process }, or rateLimit({ scope: "group" })',
+      )
+    if (concurrency.key !== undefined && concurrency.key !== 1)
+      throw new MessagingError(
+        'unsupported',
+        `concurrency: { key: ${concurrency.key} } is not offered; order: 'key' means one at a time, order: 'none' any number`,
+      )
+  }
+  const process = typeof concurrency === 'object' ? concurrency.process : concurrency
+  if (order === 'topic') return 1
+  if (asked.batch !== undefined) return Math.max(process ?? 1, 1) * asked.batch.size
+  return process ?? defaultConcurrency
+}
+
+function windowOf(runtime: Runtime, concurrency: number, asked: Asked): number {
+  if (runtime.traits.window !== undefined) return Math.max(runtime.traits.window, concurrency)
+  return asked.batch === undefined ? Math.max(4 * concurrency, 64) : 2 * concurrency
+}
+
+function fromOf(from: Asked['from']): From {
+  if (from === undefined) return 'earliest'
+  if (typeof from === 'object' && 'time' in from) {
+    const time = from.time.getTime()
+    if (Number.isNaN(time)) throw new MessagingError('invalid', 'from: { time } is not a valid Date')
+    return { time }
+  }
+  return from
+}
+
+function filtered(filter: Filter): (message: Filterable) => boolean {
+  try {
+    return compileFilter(filter)
+  } catch (cause) {
+    if (cause instanceof MessagingError) throw cause
+    throw new MessagingError('invalid', `the filter cannot be read: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** By rank, the highest outside; equal ranks stay as they were given. */
+function ranked(use: readonly ConsumeExtension[]): readonly ConsumeExtension[] {
+  const rank = (each: ConsumeExtension): number => innerOf(each).rank ?? 50
+  return [...use].sort((a, b) => rank(b) - rank(a))
+}
+
+/** What an extension of ours may know. */
+export function subscribed(runtime: Runtime, settings: Settings, batch: boolean): Subscribed {
+  return {
+    broker: runtime.name,
+    topic: settings.name,
+    group: settings.group,
+    store: runtime.store,
+    clock: runtime.clock,
+    traits: runtime.traits,
+    guarantee: settings.guarantee,
+    order: settings.order,
+    replay: settings.replay,
+    horizonMs: settings.parts?.retentionMs,
+    batch,
+    singleHost: runtime.singleHost,
+  }
+}

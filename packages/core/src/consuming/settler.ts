@@ -1,0 +1,50 @@
+import type { Settled, Settlement, Source } from '../driver/seam.ts'
+
+/** Collects the settlements of a turn into batches, one under way at a time. Each is answered exactly once. */
+export interface Settler {
+  settle(settlement: Settlement, answer: (settled: Settled) => void): void
+  /** Resolves when nothing is under way or waiting. */
+  idle(): Promise<void>
+}
+
+/** A settler of one source. What the source throws counts as `unknown`: the broker brings it again if it did not hold. */
+export function settler(source: Pick<Source, 'settle'>): Settler {
+  let batch: Settlement[] = []
+  let answers: ((settled: Settled) => void)[] = []
+  let scheduled = false
+  let underWay = false
+  const idle: (() => void)[] = []
+
+  const flush = (): void => {
+    scheduled = false
+    if (underWay) return
+    if (batch.length === 0) {
+      for (const call of idle.splice(0)) call()
+      return
+    }
+    const [settlements, calls] = [batch, answers]
+    batch = []
+    answers = []
+    underWay = true
+    const finish = (results: readonly Settled[] | undefined): void => {
+      underWay = false
+      for (let i = 0; i < calls.length; i++) calls[i]?.(results?.[i] ?? 'unknown')
+      flush()
+    }
+    source.settle(settlements).then(finish, () => finish(undefined))
+  }
+  return {
+    settle(settlement, answer) {
+      batch.push(settlement)
+      answers.push(answer)
+      if (scheduled || underWay) return
+      scheduled = true
+      // After all promises of this turn: one batch for everything that the turn finished.
+      process.nextTick(flush)
+    },
+    idle() {
+      if (!underWay && batch.length === 0) return Promise.resolve()
+      return new Promise((resolve) => idle.push(resolve))
+    },
+  }
+}
