@@ -1,5 +1,7 @@
 // What adapters import; applications import `@posthorn/core` or `posthorn`.
 export { describe, type ErrorCode, isMessagingError, MessagingError } from '../errors.ts'
+export { compileFilter, type Filterable } from '../filter/index.ts'
+export { matches as patternMatches } from '../topic.ts'
 export { type AdapterPlan, defineAdapter, planOf } from './adapter.ts'
 export { jittered, reconnectPause } from './backoff.ts'
 export { type Clock, pause, systemClock } from './clock.ts'
