@@ -104,7 +104,7 @@ export async function consume(
     options.batch === undefined
       ? single
       : batched(runtime.clock, options.batch, handler as Parameters<typeof batched>[2], runtime.closing)
-  const engine = await startEngine(runtime, settings, chain)
+  const engine = await startEngine(runtime, settings, chain, { batch: options.batch !== undefined })
   return [consumerOf(runtime, settings, engine), engine]
 }
 
@@ -182,7 +182,7 @@ export async function replay(
       await paced(delivery.signal)
       return verdictOf(await (handler as Handle<unknown>)(delivery))
     },
-    options.to === undefined ? undefined : positionOf(options.to),
+    { to: options.to === undefined ? undefined : positionOf(options.to) },
   )
   return [
     {

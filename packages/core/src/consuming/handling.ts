@@ -10,10 +10,11 @@ import type { Brought, redelivery } from './redelivery.ts'
 import type { Settings } from './settings.ts'
 import { deliveryOf, type Task } from './task.ts'
 
-export type { Ended }
-
 /** Unsettled starts alone after which a message is poison. */
 const poisonAt = 3
+
+/** What handles one message at a time. */
+export type Handling = ReturnType<typeof handling>
 
 /** One message through decoding, middlewares and handler, to what is done about its outcome. */
 export function handling(

@@ -1,0 +1,160 @@
+import { reconnectPause } from '../driver/backoff.ts'
+import type { Clock } from '../driver/clock.ts'
+import type { Arrival } from '../driver/envelope.ts'
+import { describe, isMessagingError, MessagingError } from '../errors.ts'
+import type { Session } from './session.ts'
+
+/** What an intake needs of its consumer. */
+export interface IntakeWork {
+  readonly clock: Clock
+  /** Topic or pattern, for errors. */
+  readonly name: string
+  readonly window: number
+  /** A replay ends where its source does. */
+  readonly ends: boolean
+  /** A pause closes the source, so that other members of the group get its messages; a private reader would lose them. */
+  readonly closesOnPause: boolean
+  /** Opens the source; `freed` tells that the hand got emptier. */
+  open(freed: () => void, signal: AbortSignal): Promise<Session>
+  accept(arrival: Arrival, from: Session): void
+  /** The session is gone: what it brought is no longer ours. */
+  forget(session: Session, reason: MessagingError): void
+  handBack(): void
+  idle(): Promise<unknown>
+}
+
+/** Errors that opening again cannot mend. */
+const final = ['unsupported', 'invalid', 'unauthorized', 'closed'] as const
+
+/** The receive loop over one session after the other: opens again with jittered back-off when the broker was away. */
+export class Intake {
+  /** While deliveries cannot flow: why. */
+  trouble: MessagingError | undefined
+  readonly #work: IntakeWork
+  readonly #stopping = new AbortController()
+  #receiving = new AbortController()
+  #paused: { readonly resumed: Promise<void>; readonly resume: () => void } | undefined
+  #session: Session | undefined
+  #wake = (): void => {}
+
+  constructor(work: IntakeWork) {
+    this.#work = work
+  }
+
+  get session(): Session | undefined {
+    return this.#session
+  }
+  get stopping(): AbortSignal {
+    return this.#stopping.signal
+  }
+
+  /** Opens for the first time; an error is the caller's. */
+  async open(): Promise<void> {
+    this.#session = await this.#work.open(() => this.#wake(), this.#stopping.signal)
+  }
+
+  /** Serves until told to stop or until the end of a replay; rejects when the source cannot be opened any more. */
+  async serve(): Promise<void> {
+    for (let session = this.#session; session !== undefined; session = this.#session) {
+      const why = await this.#receive(session)
+      if (why === 'stop') return
+      if (why === 'end') return void (await this.#work.idle())
+      if (why === 'pause') {
+        if (!(await this.#rest(session))) continue
+      } else {
+        this.trouble = why
+        this.#work.forget(session, why)
+        await session.close().catch(() => {})
+      }
+      this.#session = await this.#reopen()
+    }
+  }
+
+  pause(): void {
+    if (this.#paused !== undefined || this.#stopping.signal.aborted) return
+    let resume = (): void => {}
+    const resumed = new Promise<void>((resolve) => {
+      resume = resolve
+    })
+    this.#paused = { resumed, resume }
+    this.#receiving.abort()
+    this.#wake()
+  }
+
+  resume(): void {
+    const paused = this.#paused
+    if (paused === undefined) return
+    this.#paused = undefined
+    this.#receiving = new AbortController()
+    paused.resume()
+  }
+
+  /** Takes nothing new from now on; the session stays open, so that what is in hand can be settled. */
+  stop(): void {
+    this.#stopping.abort()
+    this.#receiving.abort()
+    this.#wake()
+    this.#paused?.resume()
+  }
+
+  async #receive(session: Session): Promise<'stop' | 'pause' | 'end' | MessagingError> {
+    const { signal } = this.#receiving
+    for (let turn = 1; ; turn++) {
+      if (this.#stopping.signal.aborted) return 'stop'
+      if (this.#paused !== undefined) return 'pause'
+      const free = this.#work.window - session.inHand.size
+      if (free <= 0) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+        continue
+      }
+      try {
+        const arrivals = await session.source.receive(free, signal)
+        if (arrivals.length === 0 && this.#work.ends && !signal.aborted) return 'end'
+        for (const arrival of arrivals) this.#work.accept(arrival, session)
+      } catch (error) {
+        if (this.#stopping.signal.aborted) return 'stop'
+        if (isMessagingError(error)) return error
+        return new MessagingError('internal', `receiving from ${this.#work.name} failed: ${describe(error)}`, {
+          cause: error,
+        })
+      }
+      // A source that always has something must not starve timers and sockets.
+      if (turn % 32 === 0) await new Promise<void>((resolve) => setImmediate(resolve))
+    }
+  }
+
+  /** Waits for `resume`; false where the session stayed open. */
+  async #rest(session: Session): Promise<boolean> {
+    const paused = this.#paused
+    this.#work.handBack()
+    if (this.#work.closesOnPause) {
+      await this.#work.idle()
+      await session.close().catch(() => {})
+    }
+    await paused?.resumed
+    return this.#work.closesOnPause
+  }
+
+  async #reopen(): Promise<Session | undefined> {
+    const { signal } = this.#stopping
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      // After a pause nothing was wrong: there is nothing to back off from.
+      if ((attempt > 1 || this.trouble !== undefined) && !(await reconnectPause(this.#work.clock, attempt, signal)))
+        break
+      try {
+        const opened = await this.#work.open(() => this.#wake(), signal)
+        this.trouble = undefined
+        return opened
+      } catch (error) {
+        if (signal.aborted) break
+        this.trouble = isMessagingError(error)
+          ? error
+          : new MessagingError('internal', describe(error), { cause: error })
+        if (isMessagingError(error, ...final)) throw error
+      }
+    }
+    return undefined
+  }
+}

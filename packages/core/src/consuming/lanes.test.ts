@@ -1,0 +1,109 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type LaneItem, lanes } from './lanes.ts'
+
+interface Item extends LaneItem {
+  readonly n: number
+}
+const item = (n: number, lane: string | undefined, alone = false): Item => ({ n, lane, alone })
+
+/** Lanes whose items end when the test says so. */
+function bench(concurrency: number) {
+  const running: Item[] = []
+  const started: Item[] = []
+  let most = 0
+  const all = lanes<Item>(concurrency, (each) => {
+    running.push(each)
+    started.push(each)
+    most = Math.max(most, running.length)
+  })
+  const finish = (at: number): void => {
+    const [each] = running.splice(at % running.length, 1)
+    if (each !== undefined) all.done(each)
+  }
+  return { all, running, started, finish, most: () => most }
+}
+
+describe('lanes', () => {
+  it('run one of a lane at a time, in order, lanes beside each other, never more than the concurrency', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5 }),
+        fc.array(fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined }), { minLength: 1, maxLength: 60 }),
+        fc.array(fc.nat(), { maxLength: 200 }),
+        (concurrency, keys, picks) => {
+          const { all, running, started, finish, most } = bench(concurrency)
+          const pick = picks[Symbol.iterator]()
+          for (const [n, lane] of keys.entries()) {
+            all.add(item(n, lane))
+            const at = pick.next().value
+            if (at !== undefined && at % 2 === 0 && running.length > 0) finish(at)
+            const lanesRunning = running.map((each) => each.lane).filter((each) => each !== undefined)
+            expect(new Set(lanesRunning).size).toBe(lanesRunning.length)
+          }
+          while (running.length > 0) finish(pick.next().value ?? 0)
+          expect(started.length).toBe(keys.length)
+          expect(most()).toBeLessThanOrEqual(concurrency)
+          for (const lane of ['a', 'b', 'c']) {
+            const order = started.filter((each) => each.lane === lane).map((each) => each.n)
+            expect(order).toEqual([...order].sort((x, y) => x - y))
+          }
+          expect([all.running, all.waiting]).toEqual([0, 0])
+        },
+      ),
+      { seed: 1, numRuns: 500 },
+    )
+  })
+
+  it('let nothing run beside an item that is alone, and go on after it', () => {
+    const { all, running, finish } = bench(4)
+    all.add(item(1, undefined))
+    all.add(item(2, undefined, true))
+    all.add(item(3, undefined))
+    expect(running.map((each) => each.n)).toEqual([1])
+    finish(0)
+    expect(running.map((each) => each.n)).toEqual([2])
+    finish(0)
+    expect(running.map((each) => each.n)).toEqual([3])
+  })
+
+  it('keep the lane of a suspended item, but not its slot', () => {
+    const { all, running, started } = bench(1)
+    const first = item(1, 'a')
+    all.add(first)
+    all.add(item(2, 'a'))
+    all.add(item(3, 'b'))
+    all.suspend(first)
+    running.splice(0, 1)
+    expect(started.map((each) => each.n)).toEqual([1, 3])
+    all.done(running.pop() as Item)
+    expect(started.map((each) => each.n)).toEqual([1, 3])
+    all.resume(first)
+    expect(started.map((each) => each.n)).toEqual([1, 3, 1])
+    all.done(first)
+    expect(started.map((each) => each.n)).toEqual([1, 3, 1, 2])
+  })
+
+  it('give out what has not started, and free its lanes', () => {
+    const { all, running, finish } = bench(1)
+    all.add(item(1, 'a'))
+    all.add(item(2, 'a'))
+    all.add(item(3, 'b'))
+    all.add(item(4, 'b'))
+    expect(all.clear().map((each) => each.n)).toEqual([3, 2, 4])
+    finish(0)
+    all.add(item(5, 'a'))
+    finish(0)
+    all.add(item(6, 'b'))
+    expect(running.map((each) => each.n)).toEqual([6])
+  })
+
+  it('give out what waits behind an item of its lane, and nothing else', () => {
+    const { all, started, finish } = bench(2)
+    for (const [n, lane] of ['a', 'a', 'b', 'a'].entries()) all.add(item(n, lane))
+    expect(all.clearLane('a').map((each) => each.n)).toEqual([1, 3])
+    finish(0)
+    finish(0)
+    expect(started.map((each) => each.n)).toEqual([0, 2])
+  })
+})

@@ -1,0 +1,50 @@
+import { type Adapter, MessagingError, type Store } from '@posthorn/core'
+import { type DriverContext, planOf, withoutSecrets } from '@posthorn/core/driver'
+
+/** What every adapter package exports for a URL. */
+interface AdapterModule {
+  readonly fromUrl: (url: string) => Adapter
+}
+
+/** Scheme by scheme, with literal imports: a template would defeat bundlers. */
+const adapters: Readonly<Record<string, { readonly install: string; readonly load: () => Promise<AdapterModule> }>> = {
+  memory: { install: '@posthorn/memory', load: () => import('@posthorn/memory') },
+  sqlite: { install: '@posthorn/sqlite', load: () => import('@posthorn/sqlite') },
+  amqp: { install: '@posthorn/rabbitmq amqplib', load: () => import('@posthorn/rabbitmq') },
+  amqps: { install: '@posthorn/rabbitmq amqplib', load: () => import('@posthorn/rabbitmq') },
+  kafka: { install: '@posthorn/kafka kafkajs', load: () => import('@posthorn/kafka') },
+}
+
+/** Brokers whose adapters are planned. */
+const planned = ['redis', 'rediss', 'postgres', 'postgresql', 'pglite', 'rocketmq', 'activemq']
+
+/** The adapter that a URL names, if its package is installed. */
+export async function adapterOf(url: string): Promise<Adapter> {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
+  const entry = scheme === undefined || !Object.hasOwn(adapters, scheme) ? undefined : adapters[scheme]
+  const known = Object.keys(adapters).map((each) => `${each}:`).join(' ')
+  if (entry === undefined) {
+    if (scheme !== undefined && planned.includes(scheme))
+      throw new MessagingError('unsupported', `there is no adapter for ${scheme}: yet; there are ${known}`)
+    throw new MessagingError('invalid', `${withoutSecrets(url)} names no broker; a URL begins with one of ${known}`)
+  }
+  return (await loaded(entry)).fromUrl(url)
+}
+
+/** Opens the store that a URL names. */
+export async function storeOf(url: string, context: DriverContext): Promise<Store> {
+  const adapter = await adapterOf(url)
+  const { openStore } = planOf(adapter)
+  if (openStore === undefined)
+    throw new MessagingError('unsupported', `${adapter.name} cannot be a store; use sqlite:./data/app.db`)
+  return openStore(context)
+}
+
+async function loaded(entry: { readonly install: string; readonly load: () => Promise<AdapterModule> }): Promise<AdapterModule> {
+  try {
+    return await entry.load()
+  } catch (cause) {
+    if ((cause as { readonly code?: unknown } | null)?.code !== 'ERR_MODULE_NOT_FOUND') throw cause
+    throw new MessagingError('not-found', `the adapter is not installed; run: npm install ${entry.install}`, { cause })
+  }
+}
