@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { needTools, run } from './host-tools.ts'
 
@@ -7,6 +7,8 @@ export interface Certificates {
   readonly authority: string
   readonly server: string
   readonly serverKey: string
+  /** Key and certificate in one file, as Kafka takes them in place of a Java key store. */
+  readonly serverChain: string
   readonly client: string
   readonly clientKey: string
 }
@@ -18,6 +20,7 @@ export const certificatesIn = (folder: string): Certificates => {
     authority: file('authority.pem'),
     server: file('server.pem'),
     serverKey: file('server.key'),
+    serverChain: file('server-chain.pem'),
     client: file('client.pem'),
     clientKey: file('client.key'),
   }
@@ -47,5 +50,15 @@ export const makeCertificates = async (folder: string, user: string, orSet: stri
   }
   await issue('server', 'localhost', 'serverAuth', files.serverKey, files.server)
   await issue('client', user, 'clientAuth', files.clientKey, files.client)
+  writeFileSync(files.serverChain, readFileSync(files.serverKey, 'utf8') + readFileSync(files.server, 'utf8'))
+  // Readable for the user that a server in a container runs as.
+  for (const file of [files.serverKey, files.clientKey, files.serverChain]) chmodSync(file, 0o644)
   return files
+}
+
+// For docker-compose.yml: certificates.ts <folder> <user>
+if (import.meta.main) {
+  const [folder, user] = process.argv.slice(2)
+  if (folder === undefined || user === undefined) throw new Error('give a folder and the name of a user')
+  await makeCertificates(folder, user, 'the URL variable')
 }

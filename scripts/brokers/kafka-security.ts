@@ -1,7 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Process } from './broker.ts'
-import { certificatesIn, makeCertificates } from './certificates.ts'
+import { certificatesIn } from './certificates.ts'
 
 /** Who may log in, by every mechanism. */
 export const user = 'posthorn'
@@ -13,12 +12,6 @@ export const scramUsers: readonly string[] = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].
   '--add-scram',
   `${mechanism}=[name=${user},password=${password}]`,
 ])
-
-/** Certificates, and the two files in the shape that Kafka takes in place of a Java key store. */
-export const secureFiles = async (folder: string): Promise<void> => {
-  const files = await makeCertificates(join(folder, 'certificates'), user, 'KAFKA_SECURE_URL')
-  writeFileSync(join(folder, 'keys.pem'), readFileSync(files.serverKey, 'utf8') + readFileSync(files.server, 'utf8'))
-}
 
 type Lines = Readonly<Record<string, string | number | boolean>>
 
@@ -43,6 +36,7 @@ export const secured = (plain: Lines, { folder, ports }: Process): Lines => {
       `${modules}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="${user}";`,
     ],
   ])
+  const files = certificatesIn(join(folder, 'certificates'))
   return {
     listeners: `${plain['listeners']},${listeners}`,
     'advertised.listeners': `${plain['advertised.listeners']},${listeners}`,
@@ -50,9 +44,9 @@ export const secured = (plain: Lines, { folder, ports }: Process): Lines => {
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
     ...(Object.fromEntries(jaas) as Lines),
     'ssl.keystore.type': 'PEM',
-    'ssl.keystore.location': join(folder, 'keys.pem'),
+    'ssl.keystore.location': files.serverChain,
     'ssl.truststore.type': 'PEM',
-    'ssl.truststore.location': certificatesIn(join(folder, 'certificates')).authority,
+    'ssl.truststore.location': files.authority,
     'listener.name.tls.ssl.client.auth': 'required',
   }
 }

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Broker, Launch, Process, Site } from './broker.ts'
+import { makeCertificates } from './certificates.ts'
 import { run } from './host-tools.ts'
 import { coordinates } from './kafka-probe.ts'
-import { password, scramUsers, secured, secureFiles, user } from './kafka-security.ts'
+import { password, scramUsers, secured, user } from './kafka-security.ts'
 import { mavenJars } from './maven-jars.ts'
 import { logFile } from './processes.ts'
 
@@ -69,7 +70,7 @@ const kafka = (variant: Variant): Broker => ({
 const server = async (variant: Variant, site: Site, process: Process): Promise<Launch> => {
   const { folder } = process
   const properties = join(folder, 'server.properties')
-  if (variant.secure) await secureFiles(folder)
+  if (variant.secure) await makeCertificates(join(folder, 'certificates'), user, 'KAFKA_SECURE_URL')
   writeFileSync(properties, configuration(variant, site, process))
   writeFileSync(join(folder, 'log4j2.xml'), logging)
   const classPath = join(site.tree, '*')
