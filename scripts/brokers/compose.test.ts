@@ -78,7 +78,7 @@ describe.each(brokers)('$name', (broker) => {
   test('each host of the URL is published, one by each node', () => {
     const hosts = given.match(/127\.0\.0\.1:\d+/g) ?? []
     expect(hosts.length).toBe(own.length)
-    for (const [i, host] of hosts.entries()) expect(own[i]).toContain(`'${host}:`)
+    for (const [i, host] of hosts.entries()) expect(own[i]).toContain(`"${host}:`)
   })
 
   test('only the usual ones start without a profile', () => {
