@@ -1,4 +1,7 @@
 // What applications import. The umbrella `posthorn` re-exports it.
+
+export { delayLevel, exponential, fixed, list } from './backoff.ts'
+export { connectAdapter, type Parts } from './broker/connect.ts'
 export { bytes } from './codec/bytes.ts'
 export { type CloudEventsOptions, cloudEvents } from './codec/cloud-events.ts'
 export { gzip, zstd } from './codec/compression.ts'
@@ -13,3 +16,6 @@ export type * from './face/messages.ts'
 export type * from './face/operating.ts'
 export type * from './face/sending.ts'
 export type * from './face/stores.ts'
+export { retry, Unrecoverable } from './retry.ts'
+export { pattern, topic } from './topic.ts'
+export { ack, nack, reject } from './verdict.ts'

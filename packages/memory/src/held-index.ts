@@ -35,7 +35,12 @@ interface Shelf {
 /** Makes an empty index; `get` reads the committed row. */
 export function heldIndex(get: (ref: string) => Row | undefined): HeldIndex {
   const shelf = (): Shelf => ({ due: heap(), all: new Map(), lanes: new Map() })
-  const shelves: Readonly<Record<HeldState, Shelf>> = { ready: shelf(), prepared: shelf(), parked: shelf() }
+  const shelves: Readonly<Record<HeldState, Shelf>> = {
+    ready: shelf(),
+    prepared: shelf(),
+    parked: shelf(),
+    sent: shelf(),
+  }
   const deleted = new Map<string, number>()
 
   // Only the first of a lane is in the heap; who stands behind it enters when it becomes the first.

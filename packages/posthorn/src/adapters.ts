@@ -22,7 +22,9 @@ const planned = ['redis', 'rediss', 'postgres', 'postgresql', 'pglite', 'rocketm
 export async function adapterOf(url: string): Promise<Adapter> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
   const entry = scheme === undefined || !Object.hasOwn(adapters, scheme) ? undefined : adapters[scheme]
-  const known = Object.keys(adapters).map((each) => `${each}:`).join(' ')
+  const known = Object.keys(adapters)
+    .map((each) => `${each}:`)
+    .join(' ')
   if (entry === undefined) {
     if (scheme !== undefined && planned.includes(scheme))
       throw new MessagingError('unsupported', `there is no adapter for ${scheme}: yet; there are ${known}`)
@@ -40,7 +42,10 @@ export async function storeOf(url: string, context: DriverContext): Promise<Stor
   return openStore(context)
 }
 
-async function loaded(entry: { readonly install: string; readonly load: () => Promise<AdapterModule> }): Promise<AdapterModule> {
+async function loaded(entry: {
+  readonly install: string
+  readonly load: () => Promise<AdapterModule>
+}): Promise<AdapterModule> {
   try {
     return await entry.load()
   } catch (cause) {

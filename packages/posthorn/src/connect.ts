@@ -1,4 +1,15 @@
-import { type Adapter, type Broker, type Capabilities, type Config, type ConnectOptions, connectAdapter, type Having, MessagingError, type Need, type Needs } from '@posthorn/core'
+import {
+  type Adapter,
+  type Broker,
+  type Capabilities,
+  type Config,
+  type ConnectOptions,
+  connectAdapter,
+  type Having,
+  MessagingError,
+  type Need,
+  type Needs,
+} from '@posthorn/core'
 import { idempotent, openKeeper } from '@posthorn/reliability'
 import { adapterOf, storeOf } from './adapters.ts'
 
@@ -9,15 +20,24 @@ export function connect<C extends Capabilities = Capabilities, Client = unknown,
 ): Promise<Broker<Having<N, C>, Client>>
 /** Last and plain: `ReturnType<typeof connect>` promises nothing that nobody asked for. */
 export function connect(to: string | Adapter | Config, options?: ConnectOptions): Promise<Broker>
-export async function connect(to: string | Adapter | (Config & Needs<Need>), options: ConnectOptions & Needs<Need> = {}): Promise<Broker> {
+export async function connect(
+  to: string | Adapter | (Config & Needs<Need>),
+  options: ConnectOptions & Needs<Need> = {},
+): Promise<Broker> {
   const parts = { openKeeper, inbox: idempotent, openStore: storeOf }
   if (typeof to === 'string') return connectAdapter(await adapterOf(to), options, parts)
   if (typeof to !== 'object' || to === null)
-    throw new MessagingError('invalid', `connect(): ${to === null ? 'null' : typeof to} is neither a URL nor an adapter nor a configuration; give 'sqlite:./data/app.db'`)
+    throw new MessagingError(
+      'invalid',
+      `connect(): ${to === null ? 'null' : typeof to} is neither a URL nor an adapter nor a configuration; give 'sqlite:./data/app.db'`,
+    )
   if ('~adapter' in to) return connectAdapter(to, options, parts)
   const { url, ...configured } = to
   if (typeof url !== 'string' || url === '')
-    throw new MessagingError('invalid', "connect(): the configuration has no url; give one, such as url: 'sqlite:./data/app.db'")
+    throw new MessagingError(
+      'invalid',
+      "connect(): the configuration has no url; give one, such as url: 'sqlite:./data/app.db'",
+    )
   // What code says counts more than what a configuration says.
   return connectAdapter(await adapterOf(url), { ...configured, ...given(options) }, parts)
 }

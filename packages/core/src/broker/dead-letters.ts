@@ -56,7 +56,7 @@ export function deadLetters<S extends Source>(
         letter,
         group,
         send: async () => (await keeper.release(spec.name, group, message.key ?? '')) > 0,
-        remove: async () => void (await keeper.discardParked(message)),
+        remove: async () => void (await keeper.discardParked(spec.name, group, message.id)),
       }
     }
   }

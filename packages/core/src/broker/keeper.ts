@@ -33,14 +33,16 @@ export interface Keeper {
   checks(topic: string): boolean
   /** Parks a message of a key and everything of the key that follows, for one group. */
   park(message: Dispatch, group: string, key: string): Promise<void>
-  /** Whether the key is parked for the group, so that this message must wait behind; not for one that is released (a generation that the keeper sent). */
-  parked(topic: string, group: string, key: string, generation: number): Promise<boolean>
+  /** Whether an earlier message of the key is parked for the group, so that this one must wait behind it. */
+  parked(topic: string, group: string, key: string, id: string): Promise<boolean>
+  /** A message of a key that may be parked was handled: if it was the one released, the next of its key goes. */
+  handledParked(topic: string, group: string, id: string): Promise<void>
   /** The parked messages of a group, oldest first: `deadLetters` shows them with reason `parked`. */
   parkedOf(topic: string, group: string): AsyncIterable<Dispatch>
   /** Sends the parked messages of a key to the group in order, and unparks it when none is left. Answers how many. */
   release(topic: string, group: string, key: string): Promise<number>
   /** Forgets a parked message. */
-  discardParked(message: Dispatch): Promise<boolean>
+  discardParked(topic: string, group: string, id: string): Promise<boolean>
   /** Rows that wait, for health. */
   waiting(): Promise<{
     readonly ready: number

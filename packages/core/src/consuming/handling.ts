@@ -86,6 +86,8 @@ export function handling(
     if ('verdict' in ended && ended.verdict.verdict === 'ack') {
       const settled = atMostOnce ? 'ok' : await task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
       if (settled === 'ok') handled(task, attempt, from)
+      if (settled === 'ok' && settings.onFailure === 'park' && task.arrival.generation > 0)
+        await runtime.keeper?.handledParked(task.arrival.topic, settings.group, task.arrival.id)
       return settled
     }
     counts.failed++
@@ -109,10 +111,10 @@ export function handling(
     return bring.bury(task, decision.letter, decision.failure)
   }
 
-  /** Whether an earlier message of its key is parked; released ones carry the way back in their generation. */
+  /** Whether an earlier message of its key is parked. */
   async function behindParked({ arrival }: Task): Promise<boolean> {
     if (arrival.key === undefined || runtime.keeper === undefined) return false
-    return runtime.keeper.parked(arrival.topic, settings.group, arrival.key, arrival.generation)
+    return runtime.keeper.parked(arrival.topic, settings.group, arrival.key, arrival.id)
   }
 
   async function expired(task: Task): Promise<Brought> {

@@ -1,5 +1,9 @@
 // What adapters import; applications import `@posthorn/core` or `posthorn`.
+
+export type { Keeper, KeeperContext, OpenKeeper } from '../broker/keeper.ts'
+export { arrivalOf } from '../consuming/task.ts'
 export { describe, type ErrorCode, isMessagingError, MessagingError } from '../errors.ts'
+export { extension, type Inner, innerOf, type Subscribed } from '../extension.ts'
 export { compileFilter, type Filterable } from '../filter/index.ts'
 export { matches as patternMatches } from '../topic.ts'
 export { type AdapterPlan, defineAdapter, planOf } from './adapter.ts'

@@ -7,9 +7,9 @@ import { lockWith } from './lock.ts'
 
 /**
  * `ready`: to be sent when due (outbox, schedule, spool, released). `prepared`: a half message, due at its next check. `parked`: waits
- * for its key to be released.
+ * for its key to be released. `sent`: remembers for a while that it left, so that a late cancel can be told so.
  */
-export type HeldState = 'ready' | 'prepared' | 'parked'
+export type HeldState = 'ready' | 'prepared' | 'parked' | 'sent'
 
 /** A message that waits for a commit, a time, a key or the broker. */
 export interface HeldRow {
@@ -35,8 +35,8 @@ export interface Held {
   /** All or none; a ref that is there already is left as it is. In `tx`, visible when the caller commits. */
   insert(rows: readonly HeldRow[], tx?: Transaction): Promise<void>
   /**
-   * Up to `max` rows in `state`, due by `now`, leased to nobody, oldest due first; per lane only the first inserted, and only if none of
-   * its lane is leased. Leased until `now + leaseMs`.
+   * Up to `max` rows in `state`, due by `now`, leased to nobody, oldest due first; per lane only the first inserted
+   * of this state, and only if none of its lane is leased. Leased until `now + leaseMs`.
    */
   claim(query: {
     readonly state: HeldState
@@ -54,8 +54,8 @@ export interface Held {
     to: { readonly state: HeldState; readonly dueAt: number; readonly tries?: number | undefined } | undefined,
     tx?: Transaction,
   ): Promise<boolean>
-  /** The row, whoever holds it. */
-  get(ref: string, tx?: Transaction): Promise<HeldRow | undefined>
+  /** The row, whoever holds it, with the fence of its last claim. */
+  get(ref: string, tx?: Transaction): Promise<ClaimedRow | undefined>
   /** Rows in order of insertion, from after `after` on. */
   range(query: {
     readonly state: HeldState

@@ -1,0 +1,69 @@
+import { type ConsumeExtension, type Delivery, MessagingError, type Verdict } from '@posthorn/core'
+import { type Clock, extension, pause } from '@posthorn/core/driver'
+
+/**
+ * Spares a dependency that is down: after so many failures in a row nothing starts for `openMs`, then one message tries; its success closes the
+ * breaker. What waits is held, not failed, and uses up no try.
+ */
+export function breaker(options: {
+  readonly failures: number
+  readonly openMs: number
+  readonly when?: ((error: unknown) => boolean) | undefined
+}): ConsumeExtension {
+  const { failures, openMs, when } = options
+  if (!(Number.isInteger(failures) && failures >= 1))
+    throw new MessagingError('invalid', `breaker({ failures }) is ${failures}; give a whole number from 1`)
+  if (!(Number.isFinite(openMs) && openMs > 0))
+    throw new MessagingError('invalid', `breaker({ openMs }) is ${openMs}; give ms above 0`)
+  return extension('breaker', (next) => next, {
+    rank: 70,
+    bind({ clock }) {
+      const state = circuit(clock, failures, openMs)
+      return (next) => async (delivery) => {
+        await state.enter(delivery)
+        let verdict: Verdict
+        try {
+          verdict = await next(delivery)
+        } catch (error) {
+          state.left(when === undefined || when(error) ? 'failed' : 'fine')
+          throw error
+        }
+        state.left('fine')
+        return verdict
+      }
+    },
+    promises: () => [
+      {
+        promise: 'breaker',
+        how: 'emulated',
+        detail: `after ${failures} failures in a row nothing starts for ${openMs} ms`,
+        cost: 'none',
+      },
+    ],
+  })
+}
+
+function circuit(clock: Clock, failures: number, openMs: number) {
+  let inRow = 0
+  let openUntil = 0
+  let probing = false
+  return {
+    /** Resolves when the message may start. */
+    async enter(delivery: Delivery): Promise<void> {
+      while (inRow >= failures) {
+        const left = openUntil - clock.now()
+        if (left <= 0 && !probing) {
+          probing = true
+          return
+        }
+        if (!(await pause(clock, Math.max(left, 10), delivery.signal)))
+          throw new MessagingError('aborted', `message ${delivery.id} was not started: its consumer stops`)
+      }
+    },
+    left(how: 'fine' | 'failed'): void {
+      probing = false
+      if (how === 'fine') inRow = 0
+      else if (++inRow >= failures) openUntil = clock.now() + openMs
+    },
+  }
+}

@@ -1,0 +1,38 @@
+import { type ConsumeExtension, MessagingError } from '@posthorn/core'
+import { extension } from '@posthorn/core/driver'
+
+/**
+ * At most `max` at once into one dependency, `queue` waiting (default: any number). One that finds the queue full fails this start and comes again
+ * by the retry policy. Use one value in several consumers to share the limit.
+ */
+export function bulkhead(options: { readonly max: number; readonly queue?: number | undefined }): ConsumeExtension {
+  const { max, queue = Number.POSITIVE_INFINITY } = options
+  if (!(Number.isInteger(max) && max >= 1))
+    throw new MessagingError('invalid', `bulkhead({ max }) is ${max}; give a whole number from 1`)
+  if (!(queue >= 0)) throw new MessagingError('invalid', `bulkhead({ queue }) is ${queue}; give a number from 0`)
+  let inside = 0
+  const waiting: (() => void)[] = []
+  return extension('bulkhead', (next) => next, {
+    rank: 65,
+    bind: () => (next) => async (delivery) => {
+      if (inside < max) inside++
+      else {
+        if (waiting.length >= queue)
+          throw new MessagingError(
+            'throttled',
+            `${waiting.length} wait for the bulkhead already; message ${delivery.id} comes again`,
+          )
+        await new Promise<void>((resolve) => waiting.push(resolve))
+      }
+      try {
+        return await next(delivery)
+      } finally {
+        // The place is handed on, so that nobody can slip in between.
+        const first = waiting.shift()
+        if (first === undefined) inside--
+        else first()
+      }
+    },
+    promises: () => [{ promise: 'bulkhead', how: 'emulated', detail: `at most ${max} at once`, cost: 'none' }],
+  })
+}

@@ -1,0 +1,96 @@
+import type { Keeper, KeeperContext } from '@posthorn/core/driver'
+import { type ClaimedRow, type Dispatch, describe, type Held, MessagingError } from '@posthorn/core/driver'
+import { rounds } from './rounds.ts'
+import { refOf } from './rows.ts'
+
+/** How long the sender is left alone before anybody asks. Its work is told to stop at half of it. */
+export const immunityMs = 60_000
+/** Between two questions. */
+const askAgainMs = 60_000
+/** Questions answered `unknown` before the message becomes a dead letter. */
+const mostQuestions = 15
+
+type Ask = Parameters<Keeper['check']>[1]
+
+/** Half messages: prepared rows that their sender commits or rolls back, or about which its check is asked when it has vanished. */
+export function halves(held: Held, { clock, events, relay }: KeeperContext) {
+  const checks = new Map<string, Ask>()
+
+  const asking = rounds(held, clock, 'prepared', 50, async (rows) => {
+    await Promise.all(rows.map(ask))
+  })
+
+  async function ask(row: ClaimedRow): Promise<void> {
+    const expect = { state: 'prepared', fence: row.fence } as const
+    const check = checks.get(row.message.topic)
+    // Another process may know the topic; it is not counted as a question.
+    if (check === undefined)
+      return void (await held.change(row.ref, expect, { state: 'prepared', dueAt: clock.now() + 5_000 }))
+    const answer = await check(row.message).catch(() => 'unknown' as const)
+    if (answer === 'commit') await held.change(row.ref, expect, { state: 'ready', dueAt: clock.now() })
+    else if (answer === 'rollback') await held.change(row.ref, expect, undefined)
+    else if (row.tries + 1 < mostQuestions)
+      await held.change(row.ref, expect, { state: 'prepared', dueAt: clock.now() + askAgainMs, tries: row.tries + 1 })
+    else await giveUp(row)
+  }
+
+  async function giveUp(row: ClaimedRow): Promise<void> {
+    const error = `nobody could say in ${mostQuestions} questions whether to commit`
+    const letter = { reason: 'unanswered', error, attempts: row.tries + 1, at: clock.now() } as const
+    const [put] = await relay([{ ...row.message, letter }])
+    if (put?.ok !== true) return
+    await held.change(row.ref, { state: 'prepared', fence: row.fence }, undefined)
+    events.say(`half message ${row.message.id} of ${row.message.topic} became a dead letter: ${error}`)
+  }
+
+  return {
+    checks,
+    async prepare(message: Dispatch): ReturnType<Keeper['prepare']> {
+      const ref = refOf(message)
+      const signal = new AbortController()
+      await held.insert([
+        { ref, state: 'prepared', message, lane: undefined, dueAt: clock.now() + immunityMs, tries: 0 },
+      ])
+      const cancel = clock.after(
+        immunityMs / 2,
+        () =>
+          signal.abort(
+            new MessagingError('timeout', `the work of half message ${message.id} took more than ${immunityMs / 2} ms`),
+          ),
+        { unref: true },
+      )
+      return {
+        signal: signal.signal,
+        async commit() {
+          cancel()
+          await decided(ref, message, 'committed')
+        },
+        async rollback() {
+          cancel()
+          await decided(ref, message, 'rolled back')
+        },
+      }
+    },
+    close: asking.close,
+  }
+
+  /** The sender's word counts unless a check has spoken first; then it is told. */
+  async function decided(ref: string, message: Dispatch, as: 'committed' | 'rolled back'): Promise<void> {
+    const to = as === 'committed' ? ({ state: 'ready', dueAt: clock.now() } as const) : undefined
+    try {
+      if (await held.change(ref, { state: 'prepared' }, to)) return
+      const row = await held.get(ref)
+      if (row?.state === 'prepared' && (await held.change(ref, { state: 'prepared', fence: row.fence }, to))) return
+      // Gone or on its way: the check answered in the meantime.
+      const committed = row === undefined ? false : row.state !== 'prepared'
+      if (committed === (as === 'committed')) return
+    } catch (cause) {
+      throw new MessagingError(
+        'unavailable',
+        `half message ${message.id} could not be ${as}; its check will be asked: ${describe(cause)}`,
+        { outcome: 'unknown', cause },
+      )
+    }
+    throw new MessagingError('stale', `half message ${message.id} was to be ${as}, but its check had decided otherwise`)
+  }
+}

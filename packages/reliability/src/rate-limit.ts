@@ -1,0 +1,65 @@
+import { type ConsumeExtension, MessagingError } from '@posthorn/core'
+import { type Claims, type Clock, extension, partsOf, pause } from '@posthorn/core/driver'
+
+/** Evens out peaks: starts at most so many handlers a second, of this consumer or (through a store) of the whole group. */
+export function rateLimit(options: {
+  readonly perSecond: number
+  readonly burst?: number | undefined
+  readonly scope?: 'consumer' | 'group' | undefined
+}): ConsumeExtension {
+  const { perSecond, burst = Math.max(1, Math.ceil(perSecond / 10)), scope = 'consumer' } = options
+  if (!(Number.isFinite(perSecond) && perSecond > 0))
+    throw new MessagingError('invalid', `rateLimit({ perSecond }) is ${perSecond}; give a number above 0`)
+  if (!(Number.isInteger(burst) && burst >= 1))
+    throw new MessagingError('invalid', `rateLimit({ burst }) is ${burst}; give a whole number from 1`)
+  return extension('rateLimit', (next) => next, {
+    rank: 75,
+    bind({ clock, store, group, topic }) {
+      const claims = store === undefined ? undefined : partsOf(store).claims
+      if (scope === 'group' && claims === undefined)
+        throw new MessagingError(
+          'unsupported',
+          "rateLimit({ scope: 'group' }) needs a store that the group shares; give connect() one, such as store: 'sqlite:./data/app.db'",
+        )
+      const take =
+        scope === 'group'
+          ? shared(claims as Claims, `${topic}\n${group}`, { perSecond, burst })
+          : local(clock, perSecond, burst)
+      return (next) => async (delivery) => {
+        for (let waitMs = await take(); waitMs > 0; waitMs = await take())
+          if (!(await pause(clock, waitMs, delivery.signal)))
+            throw new MessagingError('aborted', `message ${delivery.id} was not started: its consumer stops`)
+        return next(delivery)
+      }
+    },
+    promises: () => [
+      {
+        promise: 'rate',
+        how: scope === 'group' ? 'store' : 'emulated',
+        detail: `at most ${perSecond} starts a second, ${burst} at once, per ${scope}`,
+        cost: scope === 'group' ? 'one round trip to the store per message' : 'none',
+      },
+    ],
+  })
+}
+
+type Take = () => number | Promise<number>
+
+const shared =
+  (claims: Claims, name: string, rate: { readonly perSecond: number; readonly burst: number }): Take =>
+  () =>
+    claims.take('rate', name, rate)
+
+/** A token bucket of one process. */
+function local(clock: Clock, perSecond: number, burst: number): Take {
+  let tokens = burst
+  let at = clock.now()
+  return () => {
+    const now = clock.now()
+    tokens = Math.min(burst, tokens + ((now - at) * perSecond) / 1_000)
+    at = now
+    if (tokens < 1) return ((1 - tokens) * 1_000) / perSecond
+    tokens--
+    return 0
+  }
+}

@@ -1,0 +1,60 @@
+import type { ClaimedRow, Dispatch, Held, KeeperContext, MessagingError } from '@posthorn/core/driver'
+import { jittered } from '@posthorn/core/driver'
+import { rounds } from './rounds.ts'
+
+/** How long a sent row is remembered: a cancel that comes later is told `unknown`. */
+export const sentKeptMs = 24 * 3_600_000
+
+/** Rows relayed at once. */
+const most = 500
+
+/**
+ * Sends what is ready: the outbox, what is due, what was spooled. A row leaves after the broker has confirmed it, under the same id, so a
+ * crash between repeats it. What can never be sent becomes a dead letter of no group and frees its lane.
+ */
+export function relaying(held: Held, { clock, events, relay }: KeeperContext, left: (row: ClaimedRow) => void) {
+  const sending = rounds(held, clock, 'ready', most, async (rows) => {
+    const results = await relay(rows.map(({ message }) => message))
+    await Promise.all(
+      rows.map(async (row, i) => {
+        const result = results[i]
+        if (result === undefined || result.ok) await leave(row)
+        else if (result.error.retryable || result.error.outcome === 'unknown' || result.error.code === 'closed')
+          await later(row)
+        else if ((await bury(row.message, result.error)).ok) await leave(row)
+        else await later(row)
+      }),
+    )
+  })
+  const sweeping = rounds(held, clock, 'sent', most, async (rows) => {
+    await Promise.all(rows.map(({ ref, fence }) => held.change(ref, { state: 'sent', fence }, undefined)))
+  })
+
+  async function leave(row: ClaimedRow): Promise<void> {
+    const { ref, fence } = row
+    // Only what somebody might still cancel is worth remembering: it had no lane and was put away for a time.
+    const to = row.lane === undefined ? ({ state: 'sent', dueAt: clock.now() + sentKeptMs } as const) : undefined
+    if (await held.change(ref, { state: 'ready', fence }, to)) left(row)
+  }
+  async function later({ ref, fence, tries }: ClaimedRow): Promise<void> {
+    const dueAt = clock.now() + 100 + jittered(tries + 1, 200, 30_000)
+    await held.change(ref, { state: 'ready', fence }, { state: 'ready', dueAt, tries: tries + 1 })
+  }
+  async function bury(message: Dispatch, error: MessagingError) {
+    const letter = {
+      reason: 'unroutable',
+      error: error.message.slice(0, 500),
+      attempts: message.failures,
+      at: clock.now(),
+    } as const
+    const [put] = await relay([{ ...message, group: undefined, letter }])
+    events.emit('send-failed', { id: message.id, topic: message.topic, error })
+    return put ?? { ok: false }
+  }
+  return {
+    wake: sending.wake,
+    async close() {
+      await Promise.all([sending.close(), sweeping.close()])
+    },
+  }
+}

@@ -1,0 +1,66 @@
+import type { ClaimedRow, Clock, Held, HeldState } from '@posthorn/core/driver'
+
+/** How long a round may work on what it claimed before another process may. Longer than the publish deadline. */
+export const leaseMs = 30_000
+
+/** Longest between two looks where the store gave no sign: another process may have put something away. */
+const longestMs = 5_000
+
+/**
+ * Works off the rows of one state as they fall due: woken by the store, by the next due time, and now and then on its own. One round at a
+ * time; what a round throws is tried again with the next.
+ */
+export function rounds(
+  held: Held,
+  clock: Clock,
+  state: HeldState,
+  max: number,
+  work: (rows: readonly ClaimedRow[]) => Promise<void>,
+): { readonly close: () => Promise<void>; readonly wake: () => void } {
+  let closed = false
+  let running: Promise<void> | undefined
+  let again = false
+  let cancel = (): void => {}
+
+  const sleep = (ms: number): void => {
+    cancel()
+    if (!closed) cancel = clock.after(ms, wake, { unref: true })
+  }
+  async function round(): Promise<void> {
+    for (;;) {
+      again = false
+      const rows = await held.claim({ state, now: clock.now(), max, leaseMs })
+      if (rows.length > 0) await work(rows)
+      if (closed) return
+      // A full hand, or the head of a lane that has left: there may be more.
+      if (rows.length === 0 && !again) break
+    }
+    const due = await held.nextDue(state)
+    sleep(Math.min(Math.max((due ?? Number.POSITIVE_INFINITY) - clock.now(), 1), longestMs))
+  }
+  function wake(): void {
+    if (closed) return
+    if (running !== undefined) {
+      again = true
+      return
+    }
+    cancel()
+    running = round()
+      .catch(() => sleep(1_000))
+      .finally(() => {
+        running = undefined
+        if (again) wake()
+      })
+  }
+  const unwatch = held.watch(wake)
+  wake()
+  return {
+    wake,
+    async close() {
+      closed = true
+      unwatch()
+      cancel()
+      await running
+    },
+  }
+}

@@ -1,0 +1,40 @@
+import { type ConsumeExtension, type Delivery, MessagingError } from '@posthorn/core'
+import { extension } from '@posthorn/core/driver'
+
+/**
+ * Ends a handler's time: its signal aborts and the start counts as failed. What the handler goes on doing afterwards is its own; a handler that
+ * heeds `signal` stops.
+ */
+export function timeout(ms: number): ConsumeExtension {
+  if (!(Number.isFinite(ms) && ms > 0)) throw new MessagingError('invalid', `timeout(${ms}): give ms above 0`)
+  return extension('timeout', (next) => next, {
+    rank: 60,
+    bind:
+      ({ clock }) =>
+      (next) =>
+      (delivery) =>
+        new Promise((resolve, reject) => {
+          const over = new AbortController()
+          const cancel = clock.after(ms, () => {
+            const error = new MessagingError('timeout', `the handler of message ${delivery.id} took more than ${ms} ms`)
+            over.abort(error)
+            reject(error)
+          })
+          next(withSignal(delivery, over.signal)).then(resolve, reject).finally(cancel)
+        }),
+    promises: () => [
+      {
+        promise: 'time-out',
+        how: 'emulated',
+        detail: `a start of the handler that takes more than ${ms} ms fails`,
+        cost: 'a timer per message',
+      },
+    ],
+  })
+}
+
+/** The same delivery, whose signal also aborts when this one does. */
+function withSignal(delivery: Delivery, signal: AbortSignal): Delivery {
+  const any = { get: () => AbortSignal.any([delivery.signal, signal]), enumerable: true }
+  return Object.defineProperties({} as Delivery, { ...Object.getOwnPropertyDescriptors(delivery), signal: any })
+}
