@@ -1,0 +1,54 @@
+import type { Adapter } from '@posthorn/core'
+import { isMessagingError, planOf } from '@posthorn/core/driver'
+import type { Harness } from './harness.ts'
+import { type Need, ofTheHarness, type Scenario, unmet } from './scenario.ts'
+import { setStage } from './stage.ts'
+
+/** How a scenario ended. */
+export type Outcome =
+  | { readonly outcome: 'passed' }
+  /** A need is not met, as declared, and what must hold then was checked. */
+  | { readonly outcome: 'refused as declared'; readonly lacks: readonly Need[] }
+  /** The harness cannot do what the scenario needs. */
+  | { readonly outcome: 'not possible here'; readonly lacks: readonly Need[] }
+  | { readonly outcome: 'failed'; readonly error: unknown }
+
+/** Runs one scenario on a stage of its own. Never rejects. */
+export async function runScenario(scenario: Scenario, harness: Harness): Promise<Outcome> {
+  const { stage, strike } = await setStage(harness)
+  try {
+    const lacks = unmet(scenario, { traits: stage.traits, capabilities: stage.capabilities, harness })
+    if (lacks.some(ofTheHarness)) return { outcome: 'not possible here', lacks }
+    if (lacks.length === 0) {
+      await scenario.run(stage)
+      return { outcome: 'passed' }
+    }
+    if (scenario.refused === undefined)
+      throw new Error(`${scenario.id} does not say what must hold where ${lacks.join(' and ')} is missing`)
+    await scenario.refused(stage)
+    return { outcome: 'refused as declared', lacks }
+  } catch (error) {
+    return { outcome: 'failed', error: withCause(error) }
+  } finally {
+    await strike()
+  }
+}
+
+/** The same harness with every adapter changed: how a seeded defect gets between core and a driver. */
+export function harnessWith(harness: Harness, change: (adapter: Adapter) => Adapter): Harness {
+  return { ...harness, adapter: async (namespace) => change(await harness.adapter(namespace)) }
+}
+
+/** The adapter of a plan that was changed. */
+export function changedAdapter(
+  adapter: Adapter,
+  change: (plan: ReturnType<typeof planOf>) => ReturnType<typeof planOf>,
+): Adapter {
+  return { ...adapter, '~adapter': change(planOf(adapter)) as unknown as Adapter['~adapter'] }
+}
+
+function withCause(error: unknown): unknown {
+  // vitest shows the message alone of what is not an assertion.
+  if (isMessagingError(error)) return new Error(`${error.code}: ${error.message}`, { cause: error })
+  return error
+}

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import type { Chapter } from '../scenario.ts'
+
+/** What `Source.receive` promises. */
+export const receive: Chapter = {
+  name: 'receive',
+  layer: 'seam',
+  scenarios: [
+    {
+      id: 'receive.at-most-max',
+      says: 'a receive gives at most as many as were asked for',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        await stage.send(driver, stage.messages(topic, 10))
+        const member = await stage.open(driver, topic)
+        let seen = 0
+        while (seen < 10) {
+          const got = await member.some(3)
+          assert.ok(got.length <= 3, `${got.length} came`)
+          seen += got.length
+        }
+      },
+    },
+    {
+      id: 'receive.waits',
+      says: 'a receive on an empty topic waits and gives what comes then',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        const member = await stage.open(driver, topic)
+        await member.nothing()
+        const waiting = member.some()
+        const [message] = stage.messages(topic, 1)
+        assert.ok(message !== undefined)
+        await stage.send(driver, [message])
+        assert.equal((await waiting)[0]?.id, message.id)
+      },
+    },
+    {
+      id: 'receive.aborted-before',
+      says: 'a receive whose signal has fired gives none, at once, though messages are there',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        await stage.send(driver, stage.messages(topic, 3))
+        const member = await stage.open(driver, topic)
+        assert.deepEqual(await stage.within('receive', 1_000, member.receive(10, AbortSignal.abort())), [])
+        assert.equal((await member.eat(3)).length, 3)
+      },
+    },
+    {
+      id: 'receive.aborted-waiting',
+      says: 'an abort ends a waiting receive within a second, with none',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        const member = await stage.open(driver, topic)
+        const stop = new AbortController()
+        const waiting = member.receive(10, stop.signal)
+        stop.abort()
+        assert.deepEqual(await stage.within('the aborted receive', 1_000, waiting), [])
+      },
+    },
+    {
+      id: 'receive.abort-loses-none',
+      says: 'receives that are aborted while messages come lose none of them',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        const member = await stage.open(driver, topic)
+        const seen = new Set<string>()
+        const sending = (async () => {
+          for (let n = 0; n < 20; n++) await stage.send(driver, stage.messages(topic, 5))
+        })()
+        await stage.until('all 100 came', async () => {
+          const stop = new AbortController()
+          const waiting = member.receive(7, stop.signal)
+          setImmediate(() => stop.abort())
+          const got = await waiting
+          for (const { id } of got) seen.add(id)
+          await member.ack(got)
+          return seen.size === 100
+        })
+        await sending
+      },
+    },
+    {
+      id: 'receive.window',
+      says: 'no more than the window is out unsettled; settling makes room',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        await stage.send(driver, stage.messages(topic, 20))
+        const member = await stage.open(driver, topic, { window: 5 })
+        const first = await member.hold(5)
+        await member.nothing()
+        await member.ack(first.slice(0, 2))
+        const next = await member.hold(2)
+        await member.nothing()
+        assert.equal(new Set([...first, ...next].map(({ id }) => id)).size, 7)
+      },
+    },
+    {
+      id: 'receive.shared',
+      says: 'two members of a group share its messages: each message goes to one of them',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        const other = await stage.connect()
+        await other.declare(topic, stage.signal)
+        const members = [await stage.open(driver, topic), await stage.open(other, topic)]
+        await stage.send(driver, stage.messages(topic, 40))
+        const seen: string[] = []
+        const stop = AbortSignal.timeout(stage.patienceMs)
+        await Promise.all(
+          members.map(async (member) => {
+            while (seen.length < 40 && !stop.aborted) {
+              const got = await member.receive(5, AbortSignal.any([stop, AbortSignal.timeout(100)]))
+              for (const each of got) if (each.lost?.aborted !== true) seen.push(each.id)
+              await member.settle(got.map(({ token }) => ({ token, verdict: 'ack' })))
+            }
+          }),
+        )
+        assert.equal(new Set(seen).size, 40)
+        assert.equal(seen.length, 40, 'a message went to both')
+      },
+    },
+    {
+      id: 'receive.wakes-all',
+      says: 'a free member gets messages while another holds its full window',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared({ partitions: 4 })
+        const other = await stage.connect()
+        await other.declare(topic, stage.signal)
+        const busy = await stage.open(driver, topic, { window: 2 })
+        await stage.send(driver, stage.messages(topic, 2))
+        const held = await busy.hold(2)
+        const free = await stage.open(other, topic, { window: 50 })
+        await stage.send(
+          driver,
+          stage.messages(topic, 24, (n) => ({ key: `k${n}` })),
+        )
+        assert.ok((await free.some()).length > 0)
+        assert.equal(held.length, 2)
+      },
+    },
+  ],
+}
