@@ -1,0 +1,133 @@
+import type { Runtime } from '../broker/runtime.ts'
+import type { TopicSpec } from '../driver/seam.ts'
+import { describe, isMessagingError, MessagingError } from '../errors.ts'
+import type { AnyTopic } from '../face/messages.ts'
+import { type TopicParts, topicParts } from '../topic.ts'
+import type { Batcher } from './batcher.ts'
+import { type List, listOf, push, type Slot, shift } from './slot.ts'
+
+/** A topic as the producers of one broker know it. */
+export interface Door {
+  readonly topic: AnyTopic
+  readonly parts: TopicParts
+  /** There once the topic is declared: from then on the door is no wait. */
+  spec: TopicSpec | undefined
+  declaring: AbortController | undefined
+  /** In the order of their `send`: until the topic is declared, and behind one whose codec still works. */
+  readonly waiting: List
+}
+
+/** Where messages of a topic wait before their turn begins, so that a first declaration or a slow codec reorders nothing. */
+export interface Entrance {
+  of(topic: AnyTopic): Door
+  enter(door: Door, slot: Slot): void
+  /** The slot has its message now. */
+  encoded(door: Door, slot: Slot): void
+  /** The topic is declared, or this rejects. */
+  declared(door: Door, signal: AbortSignal): Promise<TopicSpec>
+  /** Makes the topic known without waiting: what is held now is sent when the broker is there. */
+  announce(door: Door): void
+}
+
+/** One per broker. */
+export function entrance(runtime: Runtime, batcher: Batcher): Entrance {
+  const doors = new WeakMap<AnyTopic, Door>()
+  const announced = new WeakSet<Door>()
+  let lastTopic: AnyTopic | undefined
+  let last: Door | undefined
+
+  function made(topic: AnyTopic): Door {
+    const door: Door = {
+      topic,
+      parts: topicParts(topic),
+      spec: undefined,
+      declaring: undefined,
+      waiting: listOf(() => {
+        if (door.waiting.head === undefined) door.declaring?.abort()
+        else drain(door)
+      }),
+    }
+    doors.set(topic, door)
+    return door
+  }
+  function drain(door: Door): void {
+    if (door.spec === undefined) return
+    for (
+      let slot = door.waiting.head as Slot | undefined;
+      slot?.message !== undefined;
+      slot = door.waiting.head as Slot | undefined
+    ) {
+      shift(door.waiting)
+      batcher.add(slot)
+    }
+  }
+  function declare(door: Door): void {
+    if (door.spec !== undefined || door.declaring !== undefined) return
+    const stop = new AbortController()
+    door.declaring = stop
+    runtime.declare(door.topic, stop.signal).then(
+      (spec) => {
+        door.declaring = undefined
+        door.spec = spec
+        drain(door)
+      },
+      (error: unknown) => {
+        door.declaring = undefined
+        if (stop.signal.aborted) {
+          // Given up for want of waiters; others may have come since.
+          if (door.waiting.head !== undefined) declare(door)
+          return
+        }
+        const reason = declareError(door, error)
+        // Settling calls back; what is sent by then tries anew.
+        const waiting: Slot[] = []
+        for (let node = door.waiting.head; node !== undefined; node = node.next) waiting.push(node as Slot)
+        for (const slot of waiting) batcher.settle(slot, reason)
+      },
+    )
+  }
+
+  return {
+    of(topic) {
+      if (topic === lastTopic && last !== undefined) return last
+      // `get` of what is no object answers undefined; `made` then says what it is.
+      last = doors.get(topic) ?? made(topic)
+      lastTopic = topic
+      return last
+    },
+    enter(door, slot) {
+      if (slot.settled) return
+      if (door.spec !== undefined && door.waiting.head === undefined && slot.message !== undefined) {
+        batcher.add(slot)
+        return
+      }
+      push(door.waiting, slot)
+      declare(door)
+    },
+    encoded(door, slot) {
+      if (!slot.settled) drain(door)
+    },
+    async declared(door, signal) {
+      door.spec ??= await runtime.declare(door.topic, signal)
+      return door.spec
+    },
+    announce(door) {
+      if (door.spec !== undefined || announced.has(door)) return
+      announced.add(door)
+      runtime.declare(door.topic, runtime.closing).then(
+        (spec) => {
+          door.spec ??= spec
+          drain(door)
+        },
+        () => announced.delete(door),
+      )
+    },
+  }
+}
+
+function declareError({ parts }: Door, error: unknown): MessagingError {
+  if (isMessagingError(error)) return error
+  return new MessagingError('internal', `topic ${parts.name} could not be declared: ${describe(error)}`, {
+    cause: error,
+  })
+}
