@@ -27,14 +27,17 @@ interface Entry extends Timed {
 }
 interface Shelf {
   readonly due: Heap<Entry>
-  readonly all: Map<string, Row>
+  /** In order of insertion unless `mixed`: a row that came from another state may be older than the last. */
+  all: Map<string, Row>
+  mixed: boolean
+  last: number
   /** By lane, in order of insertion. */
   readonly lanes: Map<string, string[]>
 }
 
 /** Makes an empty index; `get` reads the committed row. */
 export function heldIndex(get: (ref: string) => Row | undefined): HeldIndex {
-  const shelf = (): Shelf => ({ due: heap(), all: new Map(), lanes: new Map() })
+  const shelf = (): Shelf => ({ due: heap(), all: new Map(), mixed: false, last: -1, lanes: new Map() })
   const shelves: Readonly<Record<HeldState, Shelf>> = {
     ready: shelf(),
     prepared: shelf(),
@@ -53,8 +56,11 @@ export function heldIndex(get: (ref: string) => Row | undefined): HeldIndex {
   }
   const live = ({ row }: Entry): boolean => get(row.ref) === row && heads(shelves[row.state], row)
   const add = (row: Row): void => {
-    const { all, lanes } = shelves[row.state]
+    const shelf = shelves[row.state]
+    const { all, lanes } = shelf
     all.set(row.ref, row)
+    if (row.seq < shelf.last) shelf.mixed = true
+    else shelf.last = row.seq
     if (row.lane !== undefined) {
       const refs = lanes.get(row.lane) ?? []
       lanes.set(row.lane, refs)
@@ -100,9 +106,13 @@ export function heldIndex(get: (ref: string) => Row | undefined): HeldIndex {
     again: enter,
     nextDue: (state) => top(shelves[state])?.at,
     *inOrder(state, lane) {
-      const { all, lanes } = shelves[state]
-      if (lane === undefined) yield* [...all.values()].sort((a, b) => a.seq - b.seq)
-      else for (const ref of lanes.get(lane) ?? []) yield all.get(ref) as Row
+      const shelf = shelves[state]
+      if (shelf.mixed) {
+        shelf.all = new Map([...shelf.all].sort(([, a], [, b]) => a.seq - b.seq))
+        shelf.mixed = false
+      }
+      if (lane === undefined) yield* shelf.all.values()
+      else for (const ref of shelf.lanes.get(lane) ?? []) yield shelf.all.get(ref) as Row
     },
     count: (state, lane) =>
       lane === undefined ? shelves[state].all.size : (shelves[state].lanes.get(lane)?.length ?? 0),

@@ -49,10 +49,7 @@ export function memoryHeld(clock: Clock): Held {
       await rows.lock(ref, tx)
       const row = rows.get(ref, tx)
       if (row === undefined || row.state !== expect.state) return false
-      if (
-        expect.fence === undefined ? row.leasedUntil > clock.now() : row.fence !== expect.fence || row.leasedUntil === 0
-      )
-        return false
+      if (expect.fence === undefined ? row.leasedUntil > clock.now() : row.fence !== expect.fence) return false
       const next =
         to === undefined
           ? undefined

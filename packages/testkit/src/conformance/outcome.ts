@@ -17,7 +17,8 @@ export type Outcome =
 export async function runScenario(scenario: Scenario, harness: Harness): Promise<Outcome> {
   const { stage, strike } = await setStage(harness)
   try {
-    const lacks = unmet(scenario, { traits: stage.traits, capabilities: stage.capabilities, harness })
+    const { traits, capabilities, plan } = stage
+    const lacks = unmet(scenario, { traits, capabilities, plan, harness })
     if (lacks.some(ofTheHarness)) return { outcome: 'not possible here', lacks }
     if (lacks.length === 0) {
       await scenario.run(stage)

@@ -1,5 +1,5 @@
 import type { Capabilities } from '@posthorn/core'
-import type { Traits } from '@posthorn/core/driver'
+import type { AdapterPlan, Traits } from '@posthorn/core/driver'
 import type { Harness } from './harness.ts'
 import type { Stage } from './stage.ts'
 
@@ -27,6 +27,7 @@ export interface Claims {
   readonly traits: Traits
   readonly capabilities: Capabilities
   readonly harness: Harness
+  readonly plan: AdapterPlan
 }
 
 const needs = {
@@ -47,6 +48,7 @@ const needs = {
   lease: ({ traits }) => traits.leaseMs !== undefined,
   counts: ({ traits }) => traits.counts,
   replay: ({ capabilities }) => capabilities.replay,
+  'a store': ({ plan }) => plan.openStore !== undefined,
   query: ({ capabilities }) => capabilities.query,
   'a cut': ({ harness }) => harness.faults?.cut !== undefined,
   'a black hole': ({ harness }) => harness.faults?.blackHole !== undefined,

@@ -12,6 +12,7 @@ import { roundTrip } from './seam/round-trip.ts'
 import { send } from './seam/send.ts'
 import { settle } from './seam/settle.ts'
 import { shelf } from './seam/shelf.ts'
+import { stores } from './seam/stores.ts'
 import { together } from './seam/together.ts'
 
 /** What a driver shows core. */
@@ -28,6 +29,7 @@ export const seamChapters: readonly Chapter[] = [
   shelf,
   lag,
   together,
+  stores,
   history,
   close,
 ]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Adapter, Capabilities, Filter, Ordering } from '@posthorn/core'
+import type { Adapter, Capabilities, Filter, Ordering, Store } from '@posthorn/core'
 import type {
   AdapterPlan,
   Arrival,
@@ -39,6 +39,8 @@ export interface Stage {
   topic(over?: TopicWish): TopicSpec
   /** One more connection, as of another process. */
   connect(over?: Partial<DriverContext>): Promise<Driver>
+  /** The adapter's store, opened once more, as by another process. */
+  store(): Promise<Store>
   /** A topic that is declared by a new connection. */
   declared(over?: TopicWish): Promise<{ readonly driver: Driver; readonly topic: TopicSpec }>
   /** A member; by default of group `g`, from the start, with the order of the topic's declaration. */
@@ -101,6 +103,15 @@ export async function setStage(
   const over = new AbortController()
   const afterwards: (() => Promise<unknown>)[] = []
   let names = 0
+  const context = (): DriverContext => ({
+    namespace,
+    topology: 'declare',
+    connectTimeoutMs: 10_000,
+    clock,
+    clientId: `${namespace}-${names++}`,
+    report: () => {},
+    signal: over.signal,
+  })
 
   const stage: Stage = {
     harness,
@@ -114,17 +125,14 @@ export async function setStage(
     signal: over.signal,
     name: (hint = 't') => `${hint}${names++}`,
     topic: (wish = {}) => topicFrom(stage, wish),
+    async store() {
+      assert.ok(plan.openStore !== undefined, 'this adapter is no store')
+      const store = await plan.openStore(context())
+      afterwards.push(() => store.close())
+      return store
+    },
     async connect(wish = {}) {
-      const driver = await plan.connect({
-        namespace,
-        topology: 'declare',
-        connectTimeoutMs: 10_000,
-        clock,
-        clientId: `${namespace}-${names++}`,
-        report: () => {},
-        signal: over.signal,
-        ...wish,
-      })
+      const driver = await plan.connect({ ...context(), ...wish })
       afterwards.push(() => driver.close())
       return driver
     },

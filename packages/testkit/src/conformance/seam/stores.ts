@@ -1,0 +1,374 @@
+import assert from 'node:assert/strict'
+import type { Store } from '@posthorn/core'
+import { type Claims, type Held, type HeldRow, inboxSpace, isMessagingError, partsOf } from '@posthorn/core/driver'
+import type { Chapter } from '../scenario.ts'
+import type { Stage } from '../stage.ts'
+
+/** The two ports of a store: held messages and claims. */
+export const stores: Chapter = {
+  name: 'stores',
+  layer: 'seam',
+  scenarios: [
+    {
+      id: 'stores.held-once',
+      says: 'a row that is there is left as it is, and comes back whole',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { held } = await portsOf(stage)
+        const first = row(stage, 'a', { lane: 'l', tries: 2 })
+        await held.insert([first])
+        await held.insert([row(stage, 'a', { tries: 9 }), row(stage, 'b')])
+        const got = await held.get(first.ref)
+        assert.equal(got?.tries, 2)
+        assert.equal(got?.lane, 'l')
+        assert.equal(got?.message.id, first.message.id)
+        assert.deepEqual([...(got?.message.body ?? [])], [...first.message.body])
+        assert.equal(await held.count('ready'), 2)
+        assert.equal(await held.count('ready', 'l'), 1)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.claim-due',
+      says: 'a claim takes what is due, oldest due first, and no more than was asked for',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { held } = await portsOf(stage)
+        const now = stage.now()
+        await held.insert([
+          row(stage, 'late', { dueAt: now + 60_000 }),
+          row(stage, 'second', { dueAt: now - 10 }),
+          row(stage, 'first', { dueAt: now - 20 }),
+          row(stage, 'parked', { state: 'parked', dueAt: now - 99 }),
+        ])
+        assert.equal(await held.nextDue('ready'), now - 20)
+        const one = await held.claim({ state: 'ready', now, max: 1, leaseMs: 60_000 })
+        assert.deepEqual(
+          one.map(({ ref }) => ref),
+          ['first'],
+        )
+        const rest = await held.claim({ state: 'ready', now, max: 10, leaseMs: 60_000 })
+        assert.deepEqual(
+          rest.map(({ ref }) => ref),
+          ['second'],
+        )
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.claim-one-winner',
+      says: 'of many who claim at once each row has one winner',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { held } = await portsOf(stage)
+        const other = (await portsOf(stage)).held
+        await held.insert(Array.from({ length: 20 }, (_, n) => row(stage, `r${n}`)))
+        const claims = await Promise.all(
+          Array.from({ length: 8 }, (_, n) =>
+            (n % 2 === 0 ? held : other).claim({ state: 'ready', now: stage.now(), max: 5, leaseMs: 60_000 }),
+          ),
+        )
+        const refs = claims.flat().map(({ ref }) => ref)
+        assert.equal(refs.length, 20)
+        assert.equal(new Set(refs).size, 20)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.lanes',
+      says: 'of a lane only the first may be claimed, and the next when it has left',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { held } = await portsOf(stage)
+        const now = stage.now()
+        await held.insert([
+          row(stage, '1', { lane: 'l', dueAt: now - 1 }),
+          row(stage, '2', { lane: 'l', dueAt: now - 50 }),
+          row(stage, 'x', { dueAt: now - 5 }),
+        ])
+        const ask = async (): Promise<string> =>
+          (await held.claim({ state: 'ready', now, max: 10, leaseMs: 60_000 })).map(({ ref }) => ref).join(' ')
+        assert.equal(await ask(), 'x 1')
+        assert.equal(await ask(), '')
+        assert.equal(await held.change('1', { state: 'ready', fence: 1 }, undefined), true)
+        assert.equal(await ask(), '2')
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.lane-waits-for-its-first',
+      says: 'a lane whose first is not due yet waits for it, though later ones are',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { held } = await portsOf(stage)
+        const now = stage.now()
+        await held.insert([row(stage, '1', { lane: 'l', dueAt: now + 60_000 }), row(stage, '2', { lane: 'l' })])
+        assert.equal((await held.claim({ state: 'ready', now, max: 10, leaseMs: 1_000 })).length, 0)
+        assert.equal(await held.change('1', { state: 'ready' }, { state: 'ready', dueAt: now }), true)
+        const [first] = await held.claim({ state: 'ready', now, max: 10, leaseMs: 1_000 })
+        assert.equal(first?.ref, '1')
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.lease-runs-out',
+      says: 'a row whose lease ran out is claimed by another under a higher fence, and the first can change it no more',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { held } = await portsOf(stage)
+        await held.insert([row(stage, 'a')])
+        const now = stage.now()
+        const [first] = await held.claim({ state: 'ready', now, max: 1, leaseMs: 50 })
+        assert.ok(first !== undefined)
+        assert.equal((await held.claim({ state: 'ready', now: now + 10, max: 1, leaseMs: 50 })).length, 0)
+        const [second] = await held.claim({ state: 'ready', now: now + 60, max: 1, leaseMs: 60_000 })
+        assert.ok(second !== undefined && second.fence > first.fence)
+        assert.equal(await held.change('a', { state: 'ready', fence: first.fence }, undefined), false)
+        assert.equal(await held.change('a', { state: 'ready' }, undefined), false)
+        assert.equal(await held.change('a', { state: 'ready', fence: second.fence }, undefined), true)
+        assert.equal(await held.get('a'), undefined)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.change',
+      says: 'a change expects a state: it moves the row from it once, and keeps its place in order',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { held } = await portsOf(stage)
+        const now = stage.now()
+        await held.insert([
+          row(stage, 'a', { state: 'parked', lane: 'l' }),
+          row(stage, 'b', { state: 'parked', lane: 'l' }),
+        ])
+        assert.equal(await held.change('a', { state: 'ready' }, undefined), false)
+        for (const ref of ['b', 'a'])
+          assert.equal(await held.change(ref, { state: 'parked' }, { state: 'ready', dueAt: now, tries: 3 }), true)
+        const rows = await held.range({ state: 'ready', lane: 'l', max: 10 })
+        assert.deepEqual(
+          rows.map(({ ref, tries }) => `${ref}${tries}`),
+          ['a3', 'b3'],
+        )
+        assert.equal(await held.count('parked'), 0)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.range',
+      says: 'rows are read page by page in order of insertion',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { held } = await portsOf(stage)
+        await held.insert(Array.from({ length: 7 }, (_, n) => row(stage, `r${n}`, { state: 'parked' })))
+        const first = await held.range({ state: 'parked', max: 3 })
+        const second = await held.range({ state: 'parked', max: 9, after: first.at(-1)?.ref })
+        assert.equal([...first, ...second].map(({ ref }) => ref).join(' '), 'r0 r1 r2 r3 r4 r5 r6')
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.held-in-a-transaction',
+      says: 'rows of a transaction are there when it commits, and never when it rolls back',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { store, held } = await portsOf(stage)
+        await store.transaction(async (tx) => held.insert([row(stage, 'kept')], tx))
+        await assert.rejects(
+          store.transaction(async (tx) => {
+            await held.insert([row(stage, 'lost')], tx)
+            assert.equal((await held.get('lost', tx))?.ref, 'lost')
+            await held.change('kept', { state: 'ready' }, undefined, tx)
+            throw new Error('rolled back')
+          }),
+          /rolled back/,
+        )
+        assert.equal((await held.get('kept'))?.ref, 'kept')
+        assert.equal(await held.get('lost'), undefined)
+        assert.equal(await held.count('ready'), 1)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.watch',
+      says: 'who watches hears of a commit that may have made rows due, until it stops',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { store, held } = await portsOf(stage)
+        let calls = 0
+        const stop = held.watch(() => {
+          calls++
+        })
+        await store.transaction(async (tx) => held.insert([row(stage, 'a')], tx))
+        await stage.until('the watcher was called', () => calls > 0)
+        stop()
+        const before = calls
+        await held.insert([row(stage, 'b')])
+        await stage.pass(20)
+        assert.equal(calls, before)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.inbox-once',
+      says: 'a message is new once: the second time, also at once, it is not; after a roll-back it is again',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { store, claims } = await portsOf(stage)
+        const space = inboxSpace('g', 't')
+        const once = (name: string, fail = false): Promise<boolean> =>
+          store.transaction(async (tx) => {
+            const fresh = await claims.once(space, name, 60_000, tx)
+            if (fail) throw new Error('rolled back')
+            return fresh
+          })
+        await assert.rejects(once('m', true), /rolled back/)
+        assert.equal(await once('m'), true)
+        assert.equal(await once('m'), false)
+        const many = await Promise.all(Array.from({ length: 6 }, () => once('n')))
+        assert.equal(many.filter(Boolean).length, 1)
+        await claims.forget(space)
+        assert.equal(await once('m'), true)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.inbox-expires',
+      says: 'an inbox row that was kept long enough is as if it had never been',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { store, claims } = await portsOf(stage)
+        const once = (): Promise<boolean> => store.transaction((tx) => claims.once('s', 'm', 100, tx))
+        assert.equal(await once(), true)
+        await stage.pass(150)
+        assert.equal(await once(), true)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.lease',
+      says: 'a name has one owner; its tokens rise; a former owner can neither renew nor free it',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { claims } = await portsOf(stage)
+        const first = await claims.acquire('lock', 'n', 'a', 100)
+        assert.ok(first.status === 'fresh')
+        const busy = await claims.acquire('lock', 'n', 'b', 100)
+        assert.ok(busy.status === 'busy' && busy.owner === 'a' && busy.untilMs > stage.now() - 1_000)
+        assert.equal(await claims.renew('lock', 'n', first.token, 150), true)
+        await stage.pass(200)
+        const second = await claims.acquire('lock', 'n', 'b', 60_000)
+        assert.ok(second.status === 'fresh' && second.token > first.token)
+        assert.equal(await claims.renew('lock', 'n', first.token, 60_000), false)
+        assert.equal(await claims.release('lock', 'n', first.token), false)
+        assert.equal(await claims.release('lock', 'n', second.token), true)
+        const third = await claims.acquire('lock', 'n', 'c', 60_000)
+        assert.ok(third.status === 'fresh' && third.token > second.token)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.claim-done',
+      says: 'a finished claim answers with its result until it is forgotten',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { claims } = await portsOf(stage)
+        const first = await claims.acquire('work', 'n', 'a', 60_000)
+        assert.ok(first.status === 'fresh')
+        assert.equal(await claims.finish('work', 'n', first.token, '{"sum":1}', 60_000), true)
+        assert.deepEqual(await claims.acquire('work', 'n', 'b', 60_000), { status: 'done', result: '{"sum":1}' })
+        assert.equal(await claims.finish('work', 'n', first.token, undefined, 60_000), false)
+        const other = await claims.acquire('elsewhere', 'n', 'b', 60_000)
+        assert.equal(other.status, 'fresh')
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.acquire-at-once',
+      says: 'of many who want a name at once one gets it',
+      needs: ['a store'],
+      run: async (stage) => {
+        const [{ claims }, other] = [await portsOf(stage), await portsOf(stage)]
+        const found = await Promise.all(
+          Array.from({ length: 8 }, (_, n) =>
+            (n % 2 === 0 ? claims : other.claims).acquire('lock', 'n', `o${n}`, 60_000),
+          ),
+        )
+        assert.equal(found.filter(({ status }) => status === 'fresh').length, 1)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.bucket',
+      says: 'a bucket gives its burst, then says how long to wait',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { claims } = await portsOf(stage)
+        const rate = { perSecond: 2, burst: 3 }
+        const waits: number[] = []
+        for (let n = 0; n < 4; n++) waits.push(await claims.take('rate', 'n', rate))
+        assert.deepEqual(waits.slice(0, 3), [0, 0, 0])
+        const wait = waits[3] ?? 0
+        assert.ok(wait > 0 && wait <= 500, `${wait}`)
+        await stage.pass(wait + 5)
+        assert.equal(await claims.take('rate', 'n', rate), 0)
+      },
+      refused: hasNoStore,
+    },
+    {
+      id: 'stores.lock',
+      says: 'a lock lets one in at a time, and who waits gets in when it is free',
+      needs: ['a store'],
+      run: async (stage) => {
+        const { store } = await portsOf(stage)
+        let inside = 0
+        let most = 0
+        const tokens: number[] = []
+        await Promise.all(
+          Array.from({ length: 4 }, () =>
+            store.lock('door', { ttlMs: 5_000, waitMs: stage.patienceMs }, async ({ token }) => {
+              most = Math.max(most, ++inside)
+              tokens.push(token)
+              await new Promise((resolve) => setImmediate(resolve))
+              inside--
+            }),
+          ),
+        )
+        assert.equal(most, 1)
+        assert.deepEqual(
+          tokens,
+          [...tokens].sort((a, b) => a - b),
+        )
+        await store.lock('door', { ttlMs: 5_000 }, async () => {
+          await assert.rejects(
+            store.lock('door', { ttlMs: 5_000 }, async () => {}),
+            (error) => isMessagingError(error, 'timeout'),
+          )
+        })
+      },
+      refused: hasNoStore,
+    },
+  ],
+}
+
+async function portsOf(stage: Stage): Promise<{ store: Store; held: Held; claims: Claims }> {
+  const store = await stage.store()
+  const { held, claims } = partsOf(store)
+  assert.ok(held !== undefined && claims !== undefined, 'this store keeps not both ports')
+  return { store, held, claims }
+}
+
+async function hasNoStore(stage: Stage): Promise<void> {
+  assert.equal((await stage.connect()).store, undefined)
+}
+
+function row(stage: Stage, ref: string, over: Partial<HeldRow> = {}): HeldRow {
+  return {
+    ref,
+    state: 'ready',
+    message: stage.message('t', { id: ref, body: Buffer.from([0, 200, 7]), key: 'k', headers: { a: 'ä' } }),
+    lane: undefined,
+    dueAt: stage.now() - 1,
+    tries: 0,
+    ...over,
+  }
+}
