@@ -1,10 +1,12 @@
 import { decodeBody } from '../body.ts'
 import type { Runtime } from '../broker/runtime.ts'
 import type { Letter } from '../driver/envelope.ts'
+import type { Settled } from '../driver/seam.ts'
 import { describe, MessagingError } from '../errors.ts'
 import type { Next } from '../face/extending.ts'
 import type { Delivery, Verdict } from '../face/handling.ts'
 import { topicParts } from '../topic.ts'
+import { capturing } from './effects.ts'
 import { decide, type Ended } from './outcome.ts'
 import type { Brought, redelivery } from './redelivery.ts'
 import type { Settings } from './settings.ts'
@@ -26,6 +28,9 @@ export function handling(
 ) {
   const { clock, events, traits } = runtime
   const atMostOnce = settings.guarantee === 'at-most-once'
+  const withEffects = settings.guarantee === 'exactly-once-sends'
+  const plainProducer = runtime.producer()
+  const ack = (task: Task): Promise<Settled> => task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
   const state: { gaveUp: unknown } = { gaveUp: undefined }
 
   const letterOf = (reason: Letter['reason'], error: string, task: Task): Letter => ({
@@ -50,7 +55,7 @@ export function handling(
     }
     if (settings.onFailure === 'park' && (await behindParked(task))) return bring.follow(task)
     if (atMostOnce) {
-      const acked = await task.session.settle(task, { token: arrival.token, verdict: 'ack' })
+      const acked = await ack(task)
       if (acked !== 'ok') return acked
     }
     let body: unknown
@@ -72,10 +77,12 @@ export function handling(
   async function start(task: Task, body: unknown): Promise<Brought> {
     const attempt = task.attempt(traits.counts)
     const from = clock.now()
+    const effects = withEffects ? capturing(runtime) : undefined
+    const producer = effects?.producer ?? plainProducer
     const delivery = deliveryOf(task, body, settings.group, {
       attempt,
       replay: settings.replay,
-      producer: runtime.producer,
+      producer,
     })
     let ended: Ended
     try {
@@ -84,7 +91,11 @@ export function handling(
       ended = { threw }
     }
     if ('verdict' in ended && ended.verdict.verdict === 'ack') {
-      const settled = atMostOnce ? 'ok' : await task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
+      const settled = atMostOnce
+        ? 'ok'
+        : effects === undefined
+          ? await ack(task)
+          : await task.session.atomic(task, await effects.sends())
       if (settled === 'ok') handled(task, attempt, from)
       if (settled === 'ok' && settings.onFailure === 'park' && task.arrival.generation > 0)
         await runtime.keeper?.handledParked(task.arrival.topic, settings.group, task.arrival.id)
@@ -101,7 +112,7 @@ export function handling(
     const { policy, onFailure } = settings
     const decision = decide(ended, { attempt, failures: task.failures, policy, onFailure, now: clock.now() })
     if (decision.do === 'again') return bring.again(task, decision)
-    if (decision.do === 'ack') return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
+    if (decision.do === 'ack') return ack(task)
     if (settings.mode === 'replay') {
       state.gaveUp = decision.error
       return 'ok'
@@ -119,8 +130,7 @@ export function handling(
 
   async function expired(task: Task): Promise<Brought> {
     // A request whose asker has given up: nobody misses it.
-    if (task.arrival.replyTo !== undefined)
-      return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
+    if (task.arrival.replyTo !== undefined) return ack(task)
     const at = new Date(task.arrival.expiresAt ?? 0).toISOString()
     return bring.bury(task, letterOf('expired', `expired at ${at}`, task))
   }

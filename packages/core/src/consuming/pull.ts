@@ -66,7 +66,7 @@ export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
     if (settings.guarantee === 'at-most-once' && (await from.settle(task, { token, verdict: 'ack' })) !== 'ok')
       return undefined
     const attempt = task.attempt(traits.counts)
-    const delivery = deliveryOf(task, body, settings.group, { attempt, replay: false, producer: runtime.producer })
+    const delivery = deliveryOf(task, body, settings.group, { attempt, replay: false, producer: runtime.producer() })
     // Getters stay getters: a spread would make the signal of each.
     return Object.defineProperty(delivery as ManualDelivery<T>, 'settle', {
       value: once(task, attempt),

@@ -1,6 +1,7 @@
 import type { Clock } from '../driver/clock.ts'
+import type { Dispatch } from '../driver/envelope.ts'
 import type { Settled, Settlement, Source } from '../driver/seam.ts'
-import { MessagingError } from '../errors.ts'
+import { isMessagingError, MessagingError } from '../errors.ts'
 import { settler } from './settler.ts'
 import type { Task } from './task.ts'
 
@@ -12,6 +13,8 @@ export interface Session {
   hold(task: Task): void
   /** Settles once; afterwards the task is out of hand. */
   settle(task: Task, settlement: Settlement): Promise<Settled>
+  /** The sends and the acknowledgement together or not at all. */
+  atomic(task: Task, sends: readonly Dispatch[]): Promise<Settled>
   /** What the broker took back: drops it from the hand without a word to the broker. */
   drop(task: Task): void
   /** Gives back what is unsettled and ends. */
@@ -23,6 +26,7 @@ export interface Session {
 export function session(source: Source, clock: Clock, leaseMs: number | undefined, freed: () => void): Session {
   const inHand = new Set<Task>()
   const settling = settler(source)
+  const closing = new AbortController()
   let over = false
   let cancel: (() => void) | undefined
 
@@ -79,11 +83,25 @@ export function session(source: Source, clock: Clock, leaseMs: number | undefine
         }),
       )
     },
+    async atomic(task, sends) {
+      if (task.over || over || source.atomic === undefined) return 'stale'
+      const { token } = task.arrival
+      try {
+        await source.atomic(sends, [{ token, verdict: 'ack' }], closing.signal)
+        return 'ok'
+      } catch (error) {
+        // Nothing of it happened, or nobody knows: either way the message comes again.
+        return isMessagingError(error, 'stale') ? 'stale' : 'unknown'
+      } finally {
+        drop(task)
+      }
+    },
     drop,
     async close() {
       if (over) return
       await settling.idle()
       over = true
+      closing.abort()
       cancel?.()
       await source.close()
       for (const task of [...inHand]) drop(task)

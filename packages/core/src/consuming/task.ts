@@ -62,12 +62,12 @@ export function arrivalOf(delivery: Delivery): Arrival | undefined {
   return (delivery as { readonly [arrivalKey]?: Arrival })[arrivalKey]
 }
 
-/** What a handler sees. Own properties, so that `{ ...delivery }` keeps them; what costs is made when it is read. */
+/** What a handler sees. Own properties, so that `{ ...delivery }` keeps them; a signal is made when it is read. */
 export function deliveryOf(
   task: Task,
   body: unknown,
   group: string,
-  options: { readonly attempt: number; readonly replay: boolean; readonly producer: () => Producer },
+  options: { readonly attempt: number; readonly replay: boolean; readonly producer: Producer },
 ): Delivery {
   const { arrival } = task
   return {
@@ -82,16 +82,12 @@ export function deliveryOf(
     deliveryCount: arrival.deliveryCount,
     fence: arrival.fence,
     position: arrival.position,
-    get sentAt() {
-      return arrival.sentAt === undefined ? undefined : new Date(arrival.sentAt)
-    },
+    sentAt: arrival.sentAt === undefined ? undefined : new Date(arrival.sentAt),
     get signal() {
       return task.signal
     },
     tx: undefined,
-    get producer() {
-      return options.producer()
-    },
+    producer: options.producer,
     replay: options.replay,
     [arrivalKey]: arrival,
   } as Delivery
