@@ -80,7 +80,10 @@ const error = {
 }
 
 test('whatever the driver does: order per key, an answer by the deadline, a bounded buffer, true outcomes', async () => {
-  await fc.assert(fc.asyncProperty(scenario, run), { seed: Number(process.env["SEED"] ?? 20261121), numRuns: Number(process.env["RUNS"] ?? 3_000) })
+  await fc.assert(fc.asyncProperty(scenario, run), {
+    seed: Number(process.env['SEED'] ?? 20261121),
+    numRuns: Number(process.env['RUNS'] ?? 3_000),
+  })
 }, 120_000)
 
 async function run(plan: typeof scenario extends fc.Arbitrary<infer T> ? T : never): Promise<void> {
