@@ -84,7 +84,7 @@ export const capabilityTable: Readonly<Record<string, CapabilityRow>> = {
   kafka: {
     history: true,
     order: 'key',
-    delay: 'none',
+    delay: 'group',
     nackDelay: 'none',
     cancel: false,
     priority: false,
@@ -93,7 +93,7 @@ export const capabilityTable: Readonly<Record<string, CapabilityRow>> = {
     atomic: true,
     effects: true,
     transactional: false,
-    partialFailure: true,
+    partialFailure: false,
     lease: false,
     hold: false,
     counts: false,

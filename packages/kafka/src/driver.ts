@@ -1,0 +1,259 @@
+import { MessagingError } from '@posthorn/core'
+import {
+  type Dispatch,
+  type Driver,
+  type DriverContext,
+  newId,
+  type SendResult,
+  type Source,
+} from '@posthorn/core/driver'
+import { lagOf, queryOf } from './admin.ts'
+import type { KafkaClient, KafkaRecord, Partition } from './clients/port.ts'
+import { clusterMap } from './cluster.ts'
+import { type Fault, faultOf, messagingError } from './errors.ts'
+import { names as namesOf } from './names.ts'
+import type { Settings } from './options.ts'
+import { privateSource } from './private-source.ts'
+import { aborted, idempotentProducer, type Part } from './producer.ts'
+import { router } from './routing.ts'
+import { shelf } from './shelf.ts'
+import { type GroupSource, groupSource, type Transact } from './source.ts'
+import { topology } from './topology.ts'
+import { type TransactionalProducer, transactionalProducer } from './transactions.ts'
+
+/** How long one request may take before its connection counts as dead. */
+export const requestTimeoutMs = 10_000
+
+type OpenSource = Source & Partial<Pick<GroupSource, 'group' | 'appeared' | 'flush'>> & { readonly consuming: boolean }
+
+/** The driver over a client whose first connection stands. */
+export async function kafkaDriver<Client>(
+  client: KafkaClient<Client>,
+  settings: Settings,
+  context: DriverContext,
+): Promise<Driver<Client>> {
+  const { clock } = context
+  const cluster = clusterMap(client.wire(), clock)
+  const names = namesOf(context.namespace)
+  const layout = topology({ cluster, names, settings, mode: context.topology })
+  const sources = new Set<OpenSource>()
+  const places = new Map<string, ReadonlyMap<string, number>>()
+  const transactions = new Map<string, TransactionalProducer>()
+  const closing = new AbortController()
+  const now = (): number => clock.now()
+
+  let up = true
+  const report = (fault: Fault | undefined): void => {
+    if ((fault === undefined) === up || closing.signal.aborted) return
+    up = fault === undefined
+    context.report(
+      fault === undefined
+        ? { event: 'connected' }
+        : { event: 'disconnected', error: messagingError(fault, 'the connection to Kafka was lost') },
+    )
+  }
+  const route = router({
+    cluster,
+    names,
+    layout,
+    settings,
+    now,
+    appeared: (topic) => {
+      for (const source of sources) source.appeared?.(topic)
+    },
+  })
+  const producer = idempotentProducer({ cluster, clock, compression: settings.compression, requestTimeoutMs, report })
+  let sending: Promise<unknown> = Promise.resolve()
+  /** The producer takes one batch at a time; tombstones of shelves come between the batches of core. */
+  const produce = (parts: readonly Part[], signal: AbortSignal) => {
+    const result = sending.then(() => producer.send(parts, signal))
+    sending = result.catch(() => {})
+    return result
+  }
+  const transactional = (id: string): TransactionalProducer => {
+    let found = transactions.get(id)
+    if (found === undefined) {
+      const { compression } = settings
+      found = transactionalProducer(id, { cluster, clock, compression, timeoutMs: requestTimeoutMs })
+      transactions.set(id, found)
+    }
+    return found
+  }
+  const own = newId(clock.now())
+  const idOf = (group: string, { topic, partition }: Partition): string =>
+    `posthorn.-.${group}.-.${topic}.-.${partition}`
+  const transact: Transact = {
+    fence: (group, of, signal) => transactional(idOf(group, of)).fence(signal),
+    async run(group, of, sends, member, offsets, signal) {
+      const { parts, results } = await route(sends)
+      const refused = results.find((result) => result !== undefined && !result.ok)
+      if (refused?.ok === false) throw refused.error
+      await transactional(idOf(group, of)).run(parts, { member, offsets }, signal)
+    },
+  }
+  const sendAtomic = async (batch: readonly Dispatch[], signal: AbortSignal): Promise<readonly SendResult[]> => {
+    const { parts, places: at, results } = await route(batch)
+    const refused = results.find((result) => result !== undefined && !result.ok)
+    if (refused?.ok === false) {
+      const { error } = refused
+      return batch.map(() => ({ ok: false, error }))
+    }
+    try {
+      const offsets = await transactional(`posthorn.-.${own}`).run(parts, undefined, signal)
+      return at.map(({ part, index }) => ({
+        ok: true,
+        position: positionIn(parts[part] as Part, offsets[part], index),
+      }))
+    } catch (error) {
+      const failed = messagingError(error, 'the batch was not sent')
+      return batch.map(() => ({ ok: false, error: failed }))
+    }
+  }
+  const send = async (batch: readonly Dispatch[], signal: AbortSignal): Promise<readonly SendResult[]> => {
+    const { parts, places: at, results } = await route(batch)
+    const sent = parts.length === 0 ? [] : await produce(parts, signal)
+    return batch.map((_, i): SendResult => {
+      const refused = results[i]
+      if (refused !== undefined) return refused
+      const { part, index } = at[i] as { part: number; index: number }
+      const result = sent[part]
+      if (result === undefined) throw new MessagingError('internal', 'a part of the batch has no result')
+      return result.ok ? { ok: true, position: positionIn(parts[part] as Part, result.offset, index) } : result
+    })
+  }
+  const write = async (topic: string, records: readonly KafkaRecord[], signal: AbortSignal): Promise<void> => {
+    const [result] = await produce([{ topic, partition: 0, records }], signal)
+    if (result?.ok === false) throw result.error
+  }
+  const opened = <S extends OpenSource>(source: S): S => {
+    sources.add(source)
+    return source
+  }
+  try {
+    await connect(cluster.anyNode, context)
+  } catch (error) {
+    await cluster.wire.close()
+    throw error
+  }
+  let closed: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    closing.abort()
+    await Promise.all([...sources].map((source) => source.close().catch(() => {})))
+    await cluster.wire.close()
+  }
+  return {
+    client: client.native,
+    async declare(topic, signal) {
+      const work = layout.declare(topic)
+      if (await aborted(work, signal)) throw new MessagingError('aborted', `declaring ${topic.name} was given up`)
+    },
+    async send(batch, { signal, atomic }) {
+      if (closing.signal.aborted) return batch.map(() => ({ ok: false, error: over() }))
+      const work = atomic === true ? sendAtomic(batch, signal) : send(batch, signal)
+      const late = work.catch((error: unknown) =>
+        batch.map((): SendResult => ({ ok: false, error: messagingError(error, 'the batch was not sent') })),
+      )
+      if (!(await aborted(late, within(signal, clock)))) return late
+      const error = new MessagingError('timeout', 'the batch got no answer in time', { outcome: 'unknown' })
+      return batch.map(() => ({ ok: false, error }))
+    },
+    async open(subscription, signal) {
+      if (closing.signal.aborted) throw over()
+      const mine = clusterMap(client.wire(), clock)
+      const base = { cluster: mine, clock, names }
+      let source: OpenSource | undefined
+      const forget = (): void => {
+        if (source !== undefined) sources.delete(source)
+      }
+      source =
+        subscription.mode === 'shared'
+          ? await groupSource(
+              subscription,
+              { ...base, sessionMs: settings.sessionMs, drainMs: settings.drainMs, transact, closed: forget },
+              signal,
+            )
+          : await privateSource(subscription, { ...base, places, prepareReplies: route.prepareReplies, closed: forget })
+      return opened(source)
+    },
+    shelf: (topic, group) => shelf(topic, group, { cluster, names, write, now }),
+    async lag(topic, group) {
+      // Offsets are committed with a delay: what was finished here is told first.
+      const id = names.group(topic, group)
+      await Promise.all([...sources].map((source) => (source.group === id ? source.flush?.() : undefined)))
+      return lagOf({ cluster, names, now }, topic, group)
+    },
+    query: (topic, where, signal) => queryOf({ cluster, names, now }, topic, where, signal),
+    async health() {
+      const checks = [await reachable(cluster.anyNode, cluster.wire.coordinator)]
+      for (const source of sources)
+        checks.push({
+          name: `reading ${source.group ?? 'privately'}`,
+          ok: source.consuming,
+          detail: source.consuming ? 'a member of its group' : 'not a member of its group at the moment',
+        })
+      return checks
+    },
+    close() {
+      closed ??= close()
+      return closed
+    },
+  }
+}
+
+function positionIn({ partition }: Part, offset: number | undefined, index: number): string | undefined {
+  return offset === undefined ? undefined : `${partition}:${offset + index}`
+}
+
+function over(): MessagingError {
+  return new MessagingError('closed', 'the broker was closed')
+}
+
+/** A little later than the caller's signal: time for what has just arrived to be told. */
+function within(signal: AbortSignal, clock: DriverContext['clock']): AbortSignal {
+  const late = new AbortController()
+  const arm = (): void => void clock.after(500, () => late.abort(), { unref: true })
+  if (signal.aborted) arm()
+  else signal.addEventListener('abort', arm, { once: true })
+  return late.signal
+}
+
+async function connect(
+  first: () => Promise<number>,
+  { clock, connectTimeoutMs, signal }: DriverContext,
+): Promise<void> {
+  const until = clock.now() + connectTimeoutMs
+  for (;;) {
+    try {
+      const deadline = new AbortController()
+      const cancel = clock.after(Math.max(1, until - clock.now()), () => deadline.abort())
+      const late = await aborted(first(), AbortSignal.any([deadline.signal, signal])).finally(cancel)
+      if (!late) return
+      throw new MessagingError(
+        'unavailable',
+        `no broker answered within ${connectTimeoutMs} ms; is it running, and is its advertised address right?`,
+      )
+    } catch (error) {
+      const fault = faultOf(error)
+      const passing =
+        !(error instanceof MessagingError) &&
+        (fault.kind === 'refused' || fault.kind === 'connection' || /COORDINATOR|LOAD/.test(fault.type))
+      if (!passing || signal.aborted || clock.now() + 200 > until)
+        throw messagingError(error, 'Kafka could not be reached')
+      await new Promise<void>((resolve) => void clock.after(200, resolve))
+    }
+  }
+}
+
+async function reachable(
+  node: () => Promise<number>,
+  ask: (of: 'group', id: string) => Promise<number>,
+): Promise<{ name: string; ok: boolean; detail: string }> {
+  try {
+    await node()
+    const timeout = AbortSignal.timeout(3_000)
+    if (await aborted(ask('group', 'posthorn'), timeout)) throw new Error('no answer within 3 s')
+    return { name: 'connection', ok: true, detail: 'a broker answers' }
+  } catch (error) {
+    return { name: 'connection', ok: false, detail: faultOf(error).message }
+  }
+}

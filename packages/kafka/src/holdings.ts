@@ -1,0 +1,196 @@
+import { MessagingError } from '@posthorn/core'
+import { type Clock, pause } from '@posthorn/core/driver'
+import { spread } from './backoff.ts'
+import type { CommittedOffset, Member, Partition } from './clients/port.ts'
+import type { ClusterMap } from './cluster.ts'
+import type { Place } from './convert.ts'
+import { expelled, faultOf, messagingError, moved } from './errors.ts'
+import type { Fetcher } from './fetching.ts'
+import { type Lane, lane } from './lane.ts'
+import { beginning, noteOf, progressOf } from './progress.ts'
+import { edges } from './starting.ts'
+
+/** The partitions that a member of a group owns. */
+export interface Holdings {
+  readonly lanes: readonly Lane[]
+  /** What we tell the group that we own: also what is being begun and what is being given up. */
+  owned(): Partition[]
+  /** Begins what is new and gives up what is no longer ours. Resolves when what is new is being read. */
+  become(partitions: readonly Partition[], starts: ReadonlyMap<string, number>): Promise<void>
+  /** Everything is gone without our doing. */
+  loseAll(reason: MessagingError): void
+  /** Commits what has moved; one at a time. `clean`: nobody begins after a crash. */
+  commit(end?: 'clean'): Promise<void>
+  /** Runs work while nothing else is committed. */
+  alone<T>(work: () => Promise<T>): Promise<T>
+}
+
+/** What it needs. */
+export interface HoldingsContext {
+  readonly cluster: ClusterMap
+  readonly clock: Clock
+  readonly fetcher: Fetcher
+  readonly drainMs: number
+  readonly group: string
+  place(): Member | undefined
+  describe(partition: Partition): { readonly place: Place; readonly delayed: boolean }
+  /** Something may be handed out. */
+  wake(): void
+  /** A partition was let go: the group may give it on. */
+  released(): void
+  positionLost(place: Place, from: number): void
+  fence(partition: Partition): Promise<void>
+  readonly signal: AbortSignal
+}
+
+const keyOf = ({ topic, partition }: Partition): string => `${partition}/${topic}`
+
+/** Nothing owned yet. */
+export function holdings(context: HoldingsContext): Holdings {
+  const { cluster, clock, fetcher, drainMs, group, signal } = context
+  const lanes = new Map<string, Lane>()
+  const beginningNow = new Map<string, Partition>()
+  const leaving = new Set<Lane>()
+  const committed = new Map<Lane, string>()
+  let last: Promise<unknown> = Promise.resolve()
+  let list: readonly Lane[] = []
+
+  const changed = (): void => {
+    list = [...lanes.values()]
+  }
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work, work)
+    last = result.catch(() => {})
+    return result
+  }
+  const partitionOf = ({ place }: Lane): Partition => ({ topic: place.kafkaTopic, partition: place.partition })
+  const commitLanes = async (some: readonly Lane[], end: 'clean' | undefined): Promise<void> => {
+    const member = context.place()
+    if (member === undefined) return
+    const offsets: CommittedOffset[] = []
+    const texts = new Map<Lane, string>()
+    for (const each of some) {
+      if (each.lost) continue
+      const progress = each.progress(end)
+      const note = noteOf(progress)
+      // What does not fit is delivered again after a crash; where transactions rely on it the offset waits.
+      if (note === undefined && progress.transactional) continue
+      const metadata = note ?? noteOf({ ...progress, ahead: [] }) ?? ''
+      const text = `${progress.offset} ${metadata}`
+      if (committed.get(each) === text) continue
+      texts.set(each, text)
+      offsets.push({ ...partitionOf(each), offset: progress.offset, metadata })
+    }
+    if (offsets.length === 0) return
+    try {
+      await cluster.wire.commit(await cluster.coordinator('group', group), member, offsets)
+      for (const [each, text] of texts) committed.set(each, text)
+    } catch (error) {
+      if (moved(faultOf(error))) cluster.forget({ coordinator: group })
+      throw error
+    }
+  }
+  const begin = async (partitions: readonly Partition[], starts: ReadonlyMap<string, number>): Promise<void> => {
+    const member = context.place()
+    if (member === undefined) return
+    const read = async () => {
+      const node = await cluster.coordinator('group', group)
+      return new Map((await cluster.wire.committed(node, group, partitions)).map((each) => [keyOf(each), each]))
+    }
+    let held = await read()
+    const used = partitions.filter((each) => progressOf(held.get(keyOf(each)) ?? none).transactional)
+    if (used.length > 0) {
+      for (const each of used) await context.fence(each)
+      held = await read()
+    }
+    const lowest = await edges(cluster, partitions, 'beginning')
+    const gained: Lane[] = []
+    for (const [i, partition] of partitions.entries()) {
+      const { place, delayed } = context.describe(partition)
+      const low = lowest[i] as number
+      const known = progressOf(held.get(keyOf(partition)) ?? none)
+      let from = known.offset >= 0 ? known : beginning(starts.get(keyOf(partition)) ?? low)
+      if (from.offset < low) {
+        context.positionLost(place, from.offset)
+        from = beginning(low)
+      }
+      if (!beginningNow.has(keyOf(partition))) continue
+      gained.push(lane(place, delayed, BigInt(member.generation), from))
+    }
+    // That we begin here is kept before anything is handed out; where nothing was committed, it fixes the beginning.
+    await inTurn(() => commitLanes(gained, undefined))
+    for (const each of gained) {
+      const partition = partitionOf(each)
+      if (!beginningNow.delete(keyOf(partition))) continue
+      lanes.set(keyOf(partition), each)
+      each.reading = fetcher.add(partition.topic, partition.partition, each.progress().offset, {
+        records(records, next) {
+          each.push(records, next)
+          context.wake()
+        },
+        lost(from) {
+          context.positionLost(each.place, from)
+        },
+      })
+    }
+    changed()
+  }
+  const release = async (each: Lane): Promise<void> => {
+    each.drain()
+    leaving.add(each)
+    changed()
+    const until = clock.now() + drainMs
+    while (each.inHand > 0 && clock.now() < until && !each.lost && !signal.aborted) await pause(clock, 20, signal)
+    await inTurn(() => commitLanes([each], 'clean')).catch(() => {})
+    if (each.lost) return
+    each.lose(taken(each))
+    leaving.delete(each)
+    lanes.delete(keyOf(partitionOf(each)))
+    changed()
+    context.released()
+  }
+  return {
+    get lanes() {
+      return list
+    },
+    owned: () => [...[...lanes.values()].map(partitionOf), ...beginningNow.values()],
+    async become(partitions, starts) {
+      const wanted = new Map(partitions.map((each) => [keyOf(each), each]))
+      for (const [key, each] of lanes) if (!wanted.has(key) && !leaving.has(each)) void release(each)
+      for (const key of beginningNow.keys()) if (!wanted.has(key)) beginningNow.delete(key)
+      const gained = partitions.filter((each) => !lanes.has(keyOf(each)) && !beginningNow.has(keyOf(each)))
+      for (const each of gained) beginningNow.set(keyOf(each), each)
+      for (let tries = 0; ; tries++) {
+        const open = gained.filter((each) => beginningNow.get(keyOf(each)) === each)
+        if (open.length === 0 || signal.aborted) return
+        try {
+          return await begin(open, starts)
+        } catch (error) {
+          const fault = faultOf(error)
+          if (error instanceof MessagingError || expelled(fault) || tries > 20)
+            throw messagingError(error, `partitions of the group ${group} could not be begun`)
+          if (moved(fault)) cluster.forget({ coordinator: group })
+          await pause(clock, spread(100), signal)
+        }
+      }
+    },
+    loseAll(reason) {
+      for (const each of lanes.values()) each.lose(reason)
+      lanes.clear()
+      leaving.clear()
+      beginningNow.clear()
+      changed()
+    },
+    commit: (end) => inTurn(() => commitLanes([...lanes.values()], end)),
+    alone: inTurn,
+  }
+}
+
+const none = { offset: -1, metadata: '' }
+
+function taken({ place }: Lane): MessagingError {
+  return new MessagingError(
+    'stale',
+    `partition ${place.partition} of ${place.kafkaTopic} was given to another consumer of the group; what it held is delivered there`,
+  )
+}

@@ -1,0 +1,159 @@
+import type { MessagingError } from '@posthorn/core'
+import { type Clock, pause } from '@posthorn/core/driver'
+import {
+  type Assignment,
+  decodeAssignment,
+  decodeMembership,
+  encodeAssignment,
+  encodeMembership,
+  type Membership,
+  protocolName,
+} from './assignment.ts'
+import { spread } from './backoff.ts'
+import type { JoinAnswer, Member } from './clients/port.ts'
+import type { ClusterMap } from './cluster.ts'
+import { expelled, type Fault, faultOf, messagingError, moved } from './errors.ts'
+
+/** What a group's member does when the group speaks to it. */
+export interface MemberEvents {
+  /** Told at each joining. */
+  membership(): Membership
+  /** Only the leader is asked: what each shall read. */
+  assign(members: readonly (Membership & { readonly member: string })[]): Promise<Map<string, Assignment>>
+  /** From now on. `anew`: whatever we had was lost in between. */
+  assigned(assignment: Assignment, member: Member, anew: boolean): void
+  /** Nothing is ours any more; we join again. */
+  expelled(): void
+  /** The group cannot be reached for longer than our place in it lasts, or refuses us. */
+  failed(error: MessagingError): void
+}
+
+/** A place in a consumer group. */
+export interface GroupMember {
+  /** Our place; undefined while there is none. */
+  readonly place: Member | undefined
+  /** Asks for a new assignment, because what we own or want has changed. */
+  rejoin(): void
+  leave(): Promise<void>
+}
+
+/** Joins and stays; heartbeats go by a timer of their own, however busy the handlers are. */
+export function groupMember(
+  group: string,
+  context: { readonly cluster: ClusterMap; readonly clock: Clock; readonly sessionMs: number },
+  events: MemberEvents,
+): GroupMember {
+  const { cluster, clock, sessionMs } = context
+  const heartbeatMs = Math.min(500, sessionMs / 6)
+  const closing = new AbortController()
+  let wake = new AbortController()
+  let wanted = false
+  let place: Member | undefined
+  /** Outlives a rejoining; '' where the coordinator must give us a new one. */
+  let id = ''
+
+  const lose = (): void => {
+    id = ''
+    place = undefined
+    events.expelled()
+  }
+  const join = async (): Promise<void> => {
+    const node = await cluster.coordinator('group', group)
+    const before = id
+    wanted = false
+    wake = new AbortController()
+    place = undefined
+    const joined: JoinAnswer = await cluster.wire.join(node, {
+      group,
+      member: id,
+      sessionMs,
+      rebalanceMs: Math.max(sessionMs, 10_000),
+      protocol: protocolName,
+      metadata: encodeMembership(events.membership()),
+    })
+    id = joined.member
+    const member: Member = { group, generation: joined.generation, member: joined.member }
+    const plan = joined.leader === joined.member ? await planOf(joined) : []
+    if (closing.signal.aborted) return
+    const assignment = decodeAssignment(await cluster.wire.sync(node, { ...member, assignments: plan }))
+    place = member
+    events.assigned(assignment, member, before !== joined.member)
+  }
+  const planOf = async (joined: JoinAnswer) => {
+    const members = joined.members.map(({ member, metadata }) => ({ member, ...decodeMembership(metadata) }))
+    const assignments = await events.assign(members)
+    return [...assignments].map(([member, assignment]) => ({ member, assignment: encodeAssignment(assignment) }))
+  }
+  /** Until the group, or we, want a new assignment. */
+  const stay = async (): Promise<void> => {
+    let seen = clock.now()
+    while (!closing.signal.aborted && place !== undefined) {
+      if (!wanted) await pause(clock, heartbeatMs, AbortSignal.any([closing.signal, wake.signal]))
+      if (wanted || closing.signal.aborted) return
+      try {
+        await cluster.wire.heartbeat(await cluster.coordinator('group', group), place)
+        seen = clock.now()
+      } catch (error) {
+        const fault = faultOf(error)
+        if (fault.type === 'REBALANCE_IN_PROGRESS') return
+        if (expelled(fault)) return lose()
+        if (moved(fault)) cluster.forget({ coordinator: group })
+        if (clock.now() - seen > sessionMs) {
+          lose()
+          throw fault
+        }
+      }
+    }
+  }
+  const serve = async (): Promise<void> => {
+    let failingSince: number | undefined
+    while (!closing.signal.aborted) {
+      try {
+        await join()
+        failingSince = undefined
+        await stay()
+      } catch (error) {
+        const fault = faultOf(error)
+        if (closing.signal.aborted) return
+        if (expelled(fault)) lose()
+        else if (fault.type !== 'REBALANCE_IN_PROGRESS') {
+          if (moved(fault)) cluster.forget({ coordinator: group })
+          failingSince ??= clock.now()
+          if (!passesHere(fault) || clock.now() - failingSince > sessionMs / 2) {
+            lose()
+            return events.failed(messagingError(fault, `the consumer group ${group} could not be joined`))
+          }
+        }
+        await pause(clock, spread(100), closing.signal)
+      }
+    }
+  }
+  const serving = serve()
+  return {
+    get place() {
+      return place
+    },
+    rejoin() {
+      wanted = true
+      wake.abort()
+    },
+    async leave() {
+      closing.abort()
+      const last = id
+      if (last !== '')
+        await cluster
+          .coordinator('group', group)
+          .then((node) => cluster.wire.leave(node, { group, generation: -1, member: last }))
+          .catch(() => {})
+      void serving
+    },
+  }
+}
+
+function passesHere(fault: Fault): boolean {
+  return (
+    fault.kind !== 'login' &&
+    fault.kind !== 'client' &&
+    !/AUTHORIZATION|INCONSISTENT|INVALID|UNSUPPORTED/.test(fault.type)
+  )
+}

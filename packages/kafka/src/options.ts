@@ -1,0 +1,148 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import { MessagingError } from '@posthorn/core'
+import { parseConnectionUrl } from '@posthorn/core/driver'
+import type { Compression } from './clients/port.ts'
+
+/** How to log in. */
+export type SaslOptions =
+  | {
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+      readonly username: string
+      readonly password: string
+    }
+  | {
+      readonly mechanism: 'oauthbearer'
+      /** Asked for at each connection, so that a token may be renewed. */
+      readonly token: () => string | Promise<string>
+    }
+
+/** What `kafka()` takes. */
+export interface KafkaOptions {
+  /** `host:port` of one or several brokers; the others are found through them. */
+  readonly brokers: string | readonly string[]
+  /** Which installed client speaks to the broker. Default `kafkajs`. */
+  readonly client?: 'kafkajs' | 'platformatic' | undefined
+  /** True, or Node's TLS options: own CA, client certificate. */
+  readonly tls?: boolean | TlsOptions | undefined
+  readonly sasl?: SaslOptions | undefined
+  /** Of what is sent; every codec is read. Default `none`. */
+  readonly compression?: Compression | undefined
+  /** What topics must have: new ones are made with it, existing ones below it are refused. Default: what the broker gives. */
+  readonly replication?: { readonly factor?: number | undefined; readonly minInSync?: number | undefined } | undefined
+  /** A consumer that is silent for so long loses its partitions. Default 10 s. */
+  readonly sessionTimeoutMs?: number | undefined
+  /** How long a partition that is taken away waits for its running handlers. Default 5 s. */
+  readonly drainMs?: number | undefined
+  /** Largest body that is sent; the topic's `max.message.bytes` must allow it. Default 1 MiB less room for headers. */
+  readonly maxBytes?: number | undefined
+}
+
+/** How a topic of ours maps to what already exists: `topic('orders', { on: { kafka: { topic: 'shop.orders' } } })`. */
+export interface KafkaMapping {
+  /** The Kafka topic, as it is; neither namespace nor partitions are ours then. */
+  readonly topic?: string | undefined
+  /** Consumer groups by the names that we know them by. */
+  readonly groups?: Readonly<Record<string, string>> | undefined
+}
+
+/** Where a broker listens. */
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}
+/** How a client logs in. */
+export type Login =
+  | {
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+      readonly user: string
+      readonly password: string
+    }
+  | { readonly mechanism: 'oauthbearer'; readonly token: () => string | Promise<string> }
+
+/** The options with their defaults. */
+export interface Settings {
+  readonly endpoints: readonly Endpoint[]
+  readonly client: 'kafkajs' | 'platformatic'
+  readonly tls: TlsOptions | undefined
+  readonly login: Login | undefined
+  readonly compression: Compression
+  readonly replicas: number | undefined
+  readonly minInSync: number | undefined
+  readonly sessionMs: number
+  readonly drainMs: number
+  readonly maxBytes: number
+}
+
+const codecs: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+const clients = ['kafkajs', 'platformatic'] as const
+const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as const
+
+/** Checks options and fills in what was not said. */
+export function settingsOf(options: KafkaOptions): Settings {
+  const brokers = typeof options.brokers === 'string' ? options.brokers.split(',') : options.brokers
+  if (brokers.length === 0) throw new MessagingError('invalid', 'kafka() needs at least one broker, as host:port')
+  const { sasl } = options
+  return {
+    endpoints: brokers.map((each) => endpointOf(each.trim())),
+    client: one('client', options.client ?? 'kafkajs', clients),
+    tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
+    login: sasl === undefined ? undefined : loginOf(sasl),
+    compression: one('compression', options.compression ?? 'none', codecs),
+    replicas: options.replication?.factor,
+    minInSync: options.replication?.minInSync,
+    sessionMs: options.sessionTimeoutMs ?? 10_000,
+    drainMs: options.drainMs ?? 5_000,
+    maxBytes: options.maxBytes ?? 1_048_576 - 65_536,
+  }
+}
+
+function loginOf(sasl: SaslOptions): Login {
+  one('sasl.mechanism', sasl.mechanism, mechanisms)
+  if (sasl.mechanism === 'oauthbearer') return { mechanism: sasl.mechanism, token: sasl.token }
+  return { mechanism: sasl.mechanism, user: sasl.username, password: sasl.password }
+}
+
+function endpointOf(text: string): Endpoint {
+  const [host] = parseConnectionUrl(`kafka://${text}`, []).hosts
+  if (host === undefined)
+    throw new MessagingError('invalid', `${JSON.stringify(text)} is not a broker; write host:port`)
+  return { host: host.host, port: host.port ?? 9092 }
+}
+
+function one<T extends string>(name: string, value: string, known: readonly T[]): T {
+  if (known.includes(value as T)) return value as T
+  throw new MessagingError('invalid', `${name} ${JSON.stringify(value)} is not known; known are ${known.join(', ')}`)
+}
+
+const parameters = ['client', 'compression', 'mechanism', 'tls', 'sessionTimeoutMs'] as const
+
+/** The options that a URL says: `kafka://user:password@host:9092,host:9092?mechanism=scram-sha-512`; `kafkas:` is TLS. */
+export function optionsOfUrl(url: string): KafkaOptions {
+  const parts = parseConnectionUrl(url, parameters)
+  if (parts.scheme !== 'kafka' && parts.scheme !== 'kafkas')
+    throw new MessagingError('invalid', `the scheme ${parts.scheme}: is not Kafka's; write kafka:// or kafkas://`)
+  if (parts.hosts.length === 0)
+    throw new MessagingError('invalid', 'a URL of Kafka needs a host, as in kafka://localhost:9092')
+  if (parts.path !== '')
+    throw new MessagingError('invalid', 'a URL of Kafka has no path; a prefix of all names is the option namespace')
+  const given = (name: (typeof parameters)[number]): string | undefined => parts.parameters.get(name)
+  const tls = given('tls')
+  if (tls !== undefined && tls !== 'true' && tls !== 'false')
+    throw new MessagingError('invalid', 'the parameter tls is true or false')
+  const session = given('sessionTimeoutMs')
+  if (session !== undefined && !/^\d+$/.test(session))
+    throw new MessagingError('invalid', 'the parameter sessionTimeoutMs is a number of milliseconds')
+  const mechanism = one('mechanism', given('mechanism') ?? 'plain', [
+    'plain',
+    'scram-sha-256',
+    'scram-sha-512',
+  ] as const)
+  return {
+    brokers: parts.hosts.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port ?? 9092}`),
+    client: one('client', given('client') ?? 'kafkajs', clients),
+    compression: one('compression', given('compression') ?? 'none', codecs),
+    tls: tls === undefined ? parts.scheme === 'kafkas' : tls === 'true',
+    ...(session === undefined ? {} : { sessionTimeoutMs: Number(session) }),
+    ...(parts.user === undefined ? {} : { sasl: { mechanism, username: parts.user, password: parts.password ?? '' } }),
+  }
+}

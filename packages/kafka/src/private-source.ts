@@ -1,0 +1,124 @@
+import { MessagingError } from '@posthorn/core'
+import { type Clock, patternMatches, type Source, type Subscription } from '@posthorn/core/driver'
+import type { Partition, StoredRecord } from './clients/port.ts'
+import type { ClusterMap } from './cluster.ts'
+import { messagingError } from './errors.ts'
+import { fetcher } from './fetching.ts'
+import { type Lane, lane } from './lane.ts'
+import type { Names } from './names.ts'
+import { outlet } from './outlet.ts'
+import { beginning } from './progress.ts'
+import { edges, startsOf } from './starting.ts'
+
+/** What it needs. */
+export interface PrivateContext {
+  readonly cluster: ClusterMap
+  readonly clock: Clock
+  readonly names: Names
+  /** Makes the topic of replies where it is missing. */
+  readonly prepareReplies: () => Promise<void>
+  /** How far this member had read when its connection broke: it goes on there. */
+  readonly places: Map<string, ReadonlyMap<string, number>>
+  readonly closed: () => void
+}
+
+/**
+ * A reader without a consumer group: broadcast, replies, replay. Nothing of it is kept on the broker. All partitions are its own, and
+ * after a broken connection the same member goes on where it was.
+ */
+export async function privateSource(
+  subscription: Subscription,
+  context: PrivateContext,
+): Promise<Source & { readonly consuming: boolean }> {
+  const { mode, source: spec, from, to, report } = subscription
+  const { cluster, clock, names, places } = context
+  const finite = mode === 'replay'
+  const me = `${mode} ${subscription.group} ${subscription.member}`
+  const address = mode === 'reply' && 'name' in spec ? Buffer.from(spec.name, 'utf8') : undefined
+  const lanes: Lane[] = []
+  /** Where a replay ends, by lane. */
+  const ends = new Map<Lane, number>()
+  const arrived = (each: Lane): boolean => (each.reading?.offset ?? 0) >= (ends.get(each) ?? 0)
+  const out = outlet(
+    () => lanes,
+    clock,
+    () => finite && lanes.every((each) => arrived(each) && !each.ready),
+  )
+  const reader = fetcher({
+    cluster,
+    clock,
+    committedOnly: true,
+    failed: (fault) => out.fail(messagingError(fault, `reading for ${subscription.group} stopped`)),
+  })
+  const wanted = (record: StoredRecord): boolean =>
+    address === undefined || (record.key !== null && address.equals(record.key))
+  const open = (at: Partition, topic: string, offset: number, end: number | undefined): void => {
+    const each = lane({ topic, kafkaTopic: at.topic, partition: at.partition }, false, 0n, beginning(offset))
+    lanes.push(each)
+    if (end !== undefined) ends.set(each, end)
+    each.reading = reader.add(at.topic, at.partition, offset, {
+      records(records, next) {
+        const some = records.filter((record) => wanted(record) && (end === undefined || record.offset < end))
+        each.push(some, next)
+        if (arrived(each) && end !== undefined) each.reading?.remove()
+        out.wake()
+      },
+      lost: (lost) => report({ event: 'position-lost', topic, position: `${at.partition}:${lost}` }),
+    })
+    if (end !== undefined && offset >= end) each.reading.remove()
+  }
+  const topicsOf = async (): Promise<readonly (readonly [kafka: string, ours: string])[]> => {
+    if ('name' in spec) return [[mode === 'reply' ? names.replies : names.topic(spec.name), spec.name]]
+    const all = await cluster.refresh()
+    return all.flatMap(({ name }) => {
+      const topic = names.readable(name)
+      return topic !== undefined && patternMatches(spec.pattern, topic) ? [[name, topic] as const] : []
+    })
+  }
+
+  try {
+    if (mode === 'reply') await context.prepareReplies()
+    const before = places.get(me)
+    for (const [kafkaTopic, topic] of await topicsOf()) {
+      const view = await cluster.topic(kafkaTopic)
+      const partitions = view.partitions.map(({ id }) => ({ topic: kafkaTopic, partition: id }))
+      const starts = await startsOf(cluster, partitions, from)
+      const lowest = finite ? await edges(cluster, partitions, 'beginning') : []
+      const stops = finite ? await startsOf(cluster, partitions, to ?? 'latest') : []
+      for (const [i, at] of partitions.entries()) {
+        const start = before?.get(`${at.partition}/${kafkaTopic}`) ?? (starts[i] as number)
+        open(at, topic, Math.max(start, lowest[i] ?? 0), stops[i])
+      }
+    }
+  } catch (error) {
+    reader.close()
+    await cluster.wire.close()
+    throw messagingError(error, `${'name' in spec ? spec.name : spec.pattern} could not be read`)
+  }
+  let closed: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    if (out.failure !== undefined && !finite)
+      places.set(
+        me,
+        new Map(lanes.map((each) => [`${each.place.partition}/${each.place.kafkaTopic}`, each.progress().offset])),
+      )
+    else places.delete(me)
+    const ended = new MessagingError('closed', `the reader ${subscription.group} was closed`)
+    reader.close()
+    for (const each of lanes) each.lose(ended)
+    out.fail(ended)
+    await cluster.wire.close()
+    context.closed()
+  }
+  return {
+    receive: out.receive,
+    settle: out.settle,
+    close() {
+      closed ??= close()
+      return closed
+    },
+    get consuming() {
+      return out.failure === undefined
+    },
+  }
+}

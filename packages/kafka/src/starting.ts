@@ -1,0 +1,77 @@
+import { MessagingError } from '@posthorn/core'
+import type { From } from '@posthorn/core/driver'
+import type { OffsetAnswer, OffsetQuestion, Partition } from './clients/port.ts'
+import type { ClusterMap } from './cluster.ts'
+import { parsePosition } from './convert.ts'
+
+/** Asks the leaders of partitions for offsets; -1 as the time is the end, -2 the beginning. */
+export async function offsetsAt(
+  cluster: ClusterMap,
+  asked: readonly OffsetQuestion[],
+): Promise<readonly OffsetAnswer[]> {
+  const nodes = new Map<number, OffsetQuestion[]>()
+  for (const question of asked) {
+    const node = await cluster.leader(question.topic, question.partition)
+    nodes.set(node, [...(nodes.get(node) ?? []), question])
+  }
+  const answers = await Promise.all([...nodes].map(([node, questions]) => cluster.wire.offsets(node, questions)))
+  const held = new Map(answers.flat().map((answer) => [`${answer.partition}/${answer.topic}`, answer]))
+  return asked.map(
+    ({ topic, partition }) => held.get(`${partition}/${topic}`) ?? { topic, partition, offset: -1, timestamp: -1 },
+  )
+}
+
+/** The beginnings or the ends of partitions, in their order. */
+export async function edges(
+  cluster: ClusterMap,
+  partitions: readonly Partition[],
+  at: 'beginning' | 'end',
+): Promise<readonly number[]> {
+  const asked = partitions.map(({ topic, partition }) => ({ topic, partition, at: at === 'end' ? -1 : -2 }))
+  return (await offsetsAt(cluster, asked)).map(({ offset }) => offset)
+}
+
+/**
+ * The offset of each partition that `from` means. A position names a place in one partition; the others begin at the time of the message there.
+ */
+export async function startsOf(
+  cluster: ClusterMap,
+  partitions: readonly Partition[],
+  from: From,
+): Promise<readonly number[]> {
+  if (from === 'earliest') return edges(cluster, partitions, 'beginning')
+  if (from === 'latest') return edges(cluster, partitions, 'end')
+  if ('time' in from) return atTime(cluster, partitions, from.time)
+  const position = parsePosition(from.position)
+  if (position === undefined)
+    throw new MessagingError(
+      'invalid',
+      `${JSON.stringify(from.position)} is not a position of Kafka; write partition:offset, as deliveries and receipts have it`,
+    )
+  const [at] = partitions.filter(({ partition }) => partition === position.partition)
+  if (at === undefined) return edges(cluster, partitions, 'beginning')
+  const time = await timeOf(cluster, at, position.offset)
+  const others = time === undefined ? await edges(cluster, partitions, 'end') : await atTime(cluster, partitions, time)
+  return partitions.map(({ partition }, i) =>
+    partition === position.partition ? position.offset : (others[i] as number),
+  )
+}
+
+async function atTime(cluster: ClusterMap, partitions: readonly Partition[], time: number): Promise<readonly number[]> {
+  const asked = partitions.map(({ topic, partition }) => ({ topic, partition, at: Math.max(0, Math.floor(time)) }))
+  const found = await offsetsAt(cluster, asked)
+  const ends = await edges(cluster, partitions, 'end')
+  return found.map(({ offset }, i) => (offset < 0 ? (ends[i] as number) : offset))
+}
+
+/** When the message at an offset, or the next one after it, was sent; undefined where there is none. */
+export async function timeOf(cluster: ClusterMap, at: Partition, offset: number): Promise<number | undefined> {
+  const node = await cluster.leader(at.topic, at.partition)
+  const [answer] = await cluster.wire.fetch(node, {
+    committedOnly: true,
+    maxWaitMs: 0,
+    maxBytes: 1,
+    partitions: [{ ...at, offset, maxBytes: 1 }],
+  })
+  return answer?.records[0]?.timestamp
+}

@@ -1,0 +1,116 @@
+import { MessagingError } from '@posthorn/core'
+import type { TopicSpec } from '@posthorn/core/driver'
+import type { TopicView } from './clients/port.ts'
+import type { ClusterMap } from './cluster.ts'
+import { faultOf, messagingError, moved, passes } from './errors.ts'
+import type { Names } from './names.ts'
+import type { KafkaMapping, Settings } from './options.ts'
+
+/** Makes and verifies topics. */
+export interface Topology {
+  declare(topic: TopicSpec): Promise<void>
+  /** Makes a topic of ours beside another, with as many partitions as that one has, unless it is there. Whether it was made now. */
+  beside(topic: string, name: string, settings: Readonly<Record<string, string>>, partitions?: number): Promise<boolean>
+}
+
+/** What it needs. */
+export interface TopologyContext {
+  readonly cluster: ClusterMap
+  readonly names: Names
+  readonly settings: Settings
+  readonly mode: 'declare' | 'check' | 'none'
+}
+
+/** Topology by the options: `declare` makes what is missing, `check` only looks, `none` believes. */
+export function topology({ cluster, names, settings, mode }: TopologyContext): Topology {
+  const make = async (
+    name: string,
+    partitions: number,
+    entries: Readonly<Record<string, string>>,
+  ): Promise<boolean> => {
+    const replication = settings.minInSync === undefined ? {} : { 'min.insync.replicas': String(settings.minInSync) }
+    for (let tries = 0; ; tries++) {
+      try {
+        const [made] = await cluster.wire.createTopics(await cluster.controller(), [
+          { topic: name, partitions, replicas: settings.replicas ?? -1, settings: { ...replication, ...entries } },
+        ])
+        if (made?.fault === undefined) return await leaders(name, true)
+        if (made.fault.type === 'TOPIC_ALREADY_EXISTS') return await leaders(name, false)
+        throw made.fault
+      } catch (error) {
+        const fault = faultOf(error)
+        if (!passes(fault) || tries >= 10) throw messagingError(fault, `topic ${name} could not be created`)
+        if (moved(fault)) await cluster.refresh([]).catch(() => {})
+        await later(100)
+      }
+    }
+  }
+  /** A new topic is usable when each partition has a leader and every broker that is asked knows it. */
+  const leaders = async (name: string, made: boolean): Promise<boolean> => {
+    for (let tries = 0; tries < 100; tries++) {
+      const [view] = await cluster.refresh([name]).catch(() => [])
+      if (view !== undefined && view.fault === undefined && view.partitions.every(({ leader }) => leader >= 0))
+        return made
+      await later(50)
+    }
+    throw new MessagingError('unavailable', `topic ${name} was created, but its partitions have no leaders yet`)
+  }
+  const verify = async (spec: TopicSpec, view: TopicView): Promise<void> => {
+    const mapped = (spec.on as KafkaMapping | undefined)?.topic !== undefined
+    const count = view.partitions.length
+    if (!mapped && count !== spec.partitions)
+      throw new MessagingError(
+        'invalid',
+        `topic ${view.name} has ${count} partitions on the broker and ${spec.partitions} in the code; write partitions: ${count} in topic(), or make a new topic`,
+      )
+    const { replicas, minInSync } = settings
+    const fewest = Math.min(...view.partitions.map((each) => each.replicas))
+    if (replicas !== undefined && fewest < replicas)
+      throw new MessagingError(
+        'invalid',
+        `topic ${view.name} has ${fewest} replicas and replication.factor asks for ${replicas}; add them with kafka-reassign-partitions.sh, or ask for ${fewest}`,
+      )
+    if (minInSync === undefined) return
+    const held = await cluster.wire.settings(await cluster.anyNode(), view.name)
+    const actual = Number(held.get('min.insync.replicas') ?? 1)
+    if (actual < minInSync)
+      throw new MessagingError(
+        'invalid',
+        `topic ${view.name} acknowledges with ${actual} replicas in sync and replication.minInSync asks for ${minInSync}; run: kafka-configs.sh --alter --entity-type topics --entity-name ${view.name} --add-config min.insync.replicas=${minInSync}`,
+      )
+  }
+  return {
+    async declare(spec) {
+      names.map(spec.name, spec.on)
+      if (mode === 'none') return
+      const name = names.topic(spec.name)
+      try {
+        if (!(await cluster.exists(name))) {
+          const mapped = (spec.on as KafkaMapping | undefined)?.topic !== undefined
+          if (mode === 'check' || mapped)
+            throw new MessagingError(
+              'not-found',
+              `topic ${name} does not exist; create it with ${spec.partitions} partitions${mapped ? '' : ", or connect with topology 'declare'"}`,
+            )
+          const retention = spec.retentionMs === undefined ? {} : { 'retention.ms': String(spec.retentionMs) }
+          await make(name, spec.partitions, retention)
+        }
+        await verify(spec, await cluster.topic(name))
+      } catch (error) {
+        throw messagingError(error, `topic ${name} could not be declared`)
+      }
+    },
+    async beside(topic, name, entries, partitions) {
+      if (await cluster.exists(name)) return false
+      if (mode !== 'declare')
+        throw new MessagingError(
+          'not-found',
+          `topic ${name} does not exist; create it with as many partitions as ${topic} has, or connect with topology 'declare'`,
+        )
+      return make(name, partitions ?? (await cluster.topic(topic)).partitions.length, entries)
+    },
+  }
+}
+
+/** The broker's own pace, not a clock of ours. */
+const later = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms))
