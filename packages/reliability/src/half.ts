@@ -6,7 +6,7 @@ import { refOf } from './rows.ts'
 /** How long the sender is left alone before anybody asks. Its work is told to stop at half of it. */
 export const immunityMs = 60_000
 /** Between two questions. */
-const askAgainMs = 60_000
+export const askAgainMs = 60_000
 /** Questions answered `unknown` before the message becomes a dead letter. */
 const mostQuestions = 15
 

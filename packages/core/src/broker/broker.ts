@@ -1,6 +1,7 @@
 import { decodeBody } from '../body.ts'
 import { checkOptions, ms, oneOf, show } from '../checked.ts'
 import type { Engine } from '../consuming/consumer.ts'
+import { pause } from '../driver/clock.ts'
 import { MessagingError } from '../errors.ts'
 import type { Broker } from '../face/broker.ts'
 import type { Need } from '../face/connecting.ts'
@@ -52,7 +53,11 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
     ended ??= (async () => {
       const within = options?.drainMs ?? drainMs
       await Promise.all([...engines.keys()].map((engine) => engine.stop(within)))
-      await Promise.all([...senders].map((each) => each.flush()))
+      // What a sender still waits for (a half message's work, say) does not keep the broker open for ever.
+      await Promise.race([
+        Promise.all([...senders].map((each) => each.flush())),
+        pause(runtime.clock, within, runtime.closing),
+      ])
       closing.begin()
       requests.close()
       await closing.finish()

@@ -1,0 +1,100 @@
+import { fixed, retry, topic } from '@posthorn/core'
+import { describe, expect, it } from 'vitest'
+import { breaker } from './breaker.ts'
+import { bulkhead } from './bulkhead.ts'
+import { rateLimit } from './rate-limit.ts'
+import { rig } from './rig.ts'
+import { timeout } from './timeout.ts'
+
+const work = topic<{ n: number }>('work', { groups: ['g'] })
+const once = retry({ attempts: 1 })
+
+async function sending(count: number) {
+  const { broker, clock } = await rig()
+  for (let n = 0; n < count; n++) await broker.producer().send(work, { n })
+  return { broker, clock }
+}
+
+describe('limits', () => {
+  it('timeout ends a start whose handler takes too long, and aborts its signal', async () => {
+    const { broker, clock } = await sending(1)
+    let aborted = false
+    await broker.consume(work, { group: 'g', use: [timeout(1_000), once] }, ({ signal }) => {
+      signal.addEventListener('abort', () => {
+        aborted = true
+      })
+      return new Promise(() => {})
+    })
+    await clock.advance(999)
+    expect(aborted).toBe(false)
+    await clock.advance(10)
+    expect(aborted).toBe(true)
+    const reasons = []
+    for await (const letter of broker.deadLetters(work, { group: 'g' }).list()) reasons.push(letter.error)
+    expect(reasons).toEqual([expect.stringMatching(/took more than 1000 ms/)])
+    await broker.close()
+  })
+
+  it.each(['consumer', 'group'] as const)(
+    'rateLimit starts no more than the rate and the burst allow, per %s',
+    async (scope) => {
+      const { broker, clock } = await sending(60)
+      let started = 0
+      await broker.consume(
+        work,
+        { group: 'g', concurrency: 100, use: [rateLimit({ perSecond: 10, burst: 5, scope })] },
+        async () => void started++,
+      )
+      await clock.advance(1_000)
+      expect(started).toBeGreaterThanOrEqual(14)
+      expect(started).toBeLessThanOrEqual(15)
+      await clock.advance(10_000)
+      expect(started).toBe(60)
+      await broker.close()
+    },
+  )
+
+  it('bulkhead lets at most `max` in at once, over all consumers that share it', async () => {
+    const { broker, clock } = await sending(20)
+    let inside = 0
+    let most = 0
+    const shared = bulkhead({ max: 3 })
+    const handler = async (): Promise<void> => {
+      most = Math.max(most, ++inside)
+      await Promise.resolve()
+      inside--
+    }
+    await broker.consume(work, { group: 'g', concurrency: 10, use: [shared] }, handler)
+    await broker.consume(work, { group: 'h', concurrency: 10, use: [shared] }, handler)
+    await clock.advance(1_000)
+    expect(most).toBe(3)
+    expect((await broker.lag(work, { group: 'g' })).backlog + (await broker.lag(work, { group: 'h' })).backlog).toBe(0)
+    await broker.close()
+  })
+
+  it('breaker opens after failures in a row, tries one message when its time is over, and closes on success', async () => {
+    const { broker, clock } = await sending(10)
+    let starts = 0
+    let down = true
+    await broker.consume(
+      work,
+      {
+        group: 'g',
+        concurrency: 1,
+        use: [breaker({ failures: 3, openMs: 10_000 }), retry({ attempts: 100, backoff: fixed(1) })],
+      },
+      async () => {
+        starts++
+        if (down) throw new Error('down')
+      },
+    )
+    await clock.advance(9_000)
+    expect(starts).toBe(3)
+    await clock.advance(2_000)
+    expect(starts).toBe(4)
+    down = false
+    await clock.advance(60_000)
+    expect((await broker.lag(work, { group: 'g' })).backlog).toBe(0)
+    await broker.close()
+  })
+})

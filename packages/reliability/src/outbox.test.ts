@@ -1,0 +1,91 @@
+import { topic } from '@posthorn/core'
+import { describe, expect, it } from 'vitest'
+import { rig } from './rig.ts'
+
+const orders = topic<{ n: number }>('orders', { groups: ['g'], key: ({ n }) => String(n % 2) })
+
+async function reading() {
+  const { broker, clock, another } = await rig({ apart: true })
+  const seen: number[] = []
+  await broker.consume(orders, { group: 'g', order: 'key' }, async ({ body }) => void seen.push(body.n))
+  return { broker, clock, another, seen, producer: broker.producer() }
+}
+
+describe('the outbox', () => {
+  it('sends what was committed, in order per key, and nothing of what was rolled back', async () => {
+    const { broker, clock, seen, producer } = await reading()
+    await broker.store.transaction(async (tx) => {
+      for (const n of [1, 2, 3, 4]) expect((await producer.send(orders, { n }, { tx })).held).toBe('outbox')
+      await clock.idle()
+      expect(seen).toEqual([])
+    })
+    await expect(
+      broker.store.transaction(async (tx) => {
+        await producer.send(orders, { n: 99 }, { tx })
+        throw new Error('rolled back')
+      }),
+    ).rejects.toThrow('rolled back')
+    await clock.advance(60_000)
+    expect(seen.filter((n) => n % 2 === 1)).toEqual([1, 3])
+    expect(seen.filter((n) => n % 2 === 0)).toEqual([2, 4])
+    expect(await broker.health()).toMatchObject({ ok: true })
+    await broker.close()
+  })
+
+  it('sends nothing twice when several processes relay', async () => {
+    const { broker, clock, another, seen, producer } = await reading()
+    const others = [await another(), await another()]
+    await broker.store.transaction(async (tx) => {
+      for (let n = 0; n < 300; n++) await producer.send(orders, { n }, { tx })
+    })
+    await clock.advance(120_000)
+    expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, n) => n))
+    for (const each of [...others, broker]) await each.close()
+  })
+})
+
+describe('the schedule', () => {
+  it('holds a delayed message in the store, never early, and gives it once', async () => {
+    const { broker, clock, seen, producer } = await reading()
+    const receipt = await producer.send(orders, { n: 5 }, { delayMs: 900_000 })
+    expect(receipt.held).toBe('schedule')
+    await clock.advance(899_999)
+    expect(seen).toEqual([])
+    await clock.advance(2)
+    await clock.idle()
+    expect(seen).toEqual([5])
+    expect(await producer.cancel(receipt)).toBe('too-late')
+    await broker.close()
+  })
+
+  it('cancels and reschedules by id and topic from another process, and knows what it does not know', async () => {
+    const { broker, clock, another, seen, producer } = await reading()
+    const other = (await another()).producer()
+    await producer.send(orders, { n: 1 }, { id: 'one', delayMs: 1_000 })
+    await producer.send(orders, { n: 2 }, { id: 'two', delayMs: 1_000 })
+    expect(await other.cancel({ id: 'one', topic: 'orders' })).toBe('cancelled')
+    expect(await other.reschedule({ id: 'two', topic: 'orders' }, { delayMs: 5_000 })).toBe('rescheduled')
+    expect(await other.cancel({ id: 'three', topic: 'orders' })).toBe('unknown')
+    await clock.advance(4_000)
+    expect(seen).toEqual([])
+    await clock.advance(2_000)
+    await clock.idle()
+    expect(seen).toEqual([2])
+    await broker.close()
+  })
+
+  it('takes a cancel back with its transaction', async () => {
+    const { broker, clock, seen, producer } = await reading()
+    const receipt = await producer.send(orders, { n: 1 }, { delayMs: 1_000 })
+    await expect(
+      broker.store.transaction(async (tx) => {
+        expect(await producer.cancel(receipt, { tx })).toBe('cancelled')
+        throw new Error('rolled back')
+      }),
+    ).rejects.toThrow('rolled back')
+    await clock.advance(2_000)
+    await clock.idle()
+    expect(seen).toEqual([1])
+    await broker.close()
+  })
+})

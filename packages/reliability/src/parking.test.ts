@@ -1,0 +1,69 @@
+import { fixed, retry, topic } from '@posthorn/core'
+import { describe, expect, it } from 'vitest'
+import { rig } from './rig.ts'
+
+const orders = topic<{ key: string; n: number }>('orders', { groups: ['g'], key: ({ key }) => key })
+
+async function reading() {
+  const { broker, clock } = await rig()
+  const seen: string[] = []
+  const broken = new Set<string>()
+  await broker.consume(
+    orders,
+    { group: 'g', order: 'key', onFailure: 'park', use: [retry({ attempts: 2, backoff: fixed(10) })] },
+    async ({ body }) => {
+      const name = `${body.key}${body.n}`
+      if (broken.has(name)) throw new Error(`${name} is broken`)
+      seen.push(name)
+    },
+  )
+  const send = (key: string, ...list: number[]) =>
+    Promise.all(list.map((n) => broker.producer().send(orders, { key, n })))
+  const parked = async (): Promise<string[]> => {
+    const out: string[] = []
+    for await (const letter of broker.deadLetters(orders, { group: 'g' }).list())
+      out.push(`${letter.body?.key}${letter.body?.n} ${letter.reason}`)
+    return out
+  }
+  return { broker, clock, seen, broken, send, parked }
+}
+
+describe('a parked key', () => {
+  it('holds its later messages while other keys go on, and drains in order before live traffic', async () => {
+    const { broker, clock, seen, broken, send, parked } = await reading()
+    broken.add('a2')
+    await send('a', 1, 2, 3)
+    await send('b', 1)
+    await clock.advance(1_000)
+    await send('a', 4)
+    await clock.advance(1_000)
+    expect(seen).toEqual(['a1', 'b1'])
+    expect(await parked()).toEqual(['a2 parked', 'a3 parked', 'a4 parked'])
+    broken.clear()
+    await broker.deadLetters(orders, { group: 'g' }).redrive({ where: (letter) => letter.reason === 'parked' })
+    await send('a', 5)
+    await clock.advance(60_000)
+    expect(seen.filter((each) => each.startsWith('a'))).toEqual(['a1', 'a2', 'a3', 'a4', 'a5'])
+    expect(await parked()).toEqual([])
+    await send('a', 6)
+    await clock.advance(1_000)
+    expect(seen.at(-1)).toBe('a6')
+    await broker.close()
+  })
+
+  it('stays parked in order when the released message fails again', async () => {
+    const { broker, clock, seen, broken, send, parked } = await reading()
+    broken.add('a1')
+    await send('a', 1, 2, 3)
+    await clock.advance(1_000)
+    await broker.deadLetters(orders, { group: 'g' }).redrive()
+    await clock.advance(60_000)
+    expect(seen).toEqual([])
+    expect(await parked()).toEqual(['a1 parked', 'a2 parked', 'a3 parked'])
+    broken.clear()
+    await broker.deadLetters(orders, { group: 'g' }).redrive()
+    await clock.advance(60_000)
+    expect(seen).toEqual(['a1', 'a2', 'a3'])
+    await broker.close()
+  })
+})
