@@ -55,42 +55,71 @@ export class Task implements LaneItem {
   }
 }
 
-const arrivalKey = Symbol('arrival')
+const taskKey = Symbol('task')
 
 /** What came over the seam, of a delivery or of a copy that a middleware made of it. */
 export function arrivalOf(delivery: Delivery): Arrival | undefined {
-  return (delivery as { readonly [arrivalKey]?: Arrival })[arrivalKey]
+  return (delivery as { readonly [taskKey]?: Task })[taskKey]?.arrival
 }
 
-/** What a handler sees. Own properties, so that `{ ...delivery }` keeps them; a signal is made when it is read. */
+/** The same on every delivery: an accessor of its own in each object literal would cost three times the rest. */
+const signal: PropertyDescriptor & ThisType<Handed> = {
+  get() {
+    return this[taskKey].signal
+  },
+  enumerable: true,
+  configurable: true,
+}
+
+/** What a handler sees. Own properties, so that `{ ...delivery }` keeps them; the signal is made when it is read. */
+class Handed implements Omit<Delivery, 'signal'> {
+  readonly body: unknown
+  readonly id: string
+  readonly key: string | undefined
+  readonly tag: string | undefined
+  readonly headers: Delivery['headers']
+  readonly topic: string
+  readonly group: string
+  readonly attempt: number
+  readonly deliveryCount: number | undefined
+  readonly fence: bigint | undefined
+  readonly position: string | undefined
+  readonly sentAt: Date | undefined
+  readonly tx = undefined
+  readonly producer: Producer
+  readonly replay: boolean
+  readonly [taskKey]: Task
+
+  constructor(task: Task, body: unknown, group: string, attempt: number, replay: boolean, producer: Producer) {
+    const { arrival } = task
+    this.body = body
+    this.id = arrival.id
+    this.key = arrival.key
+    this.tag = arrival.tag
+    this.headers = arrival.headers
+    this.topic = arrival.topic
+    this.group = group
+    this.attempt = attempt
+    this.deliveryCount = arrival.deliveryCount
+    this.fence = arrival.fence
+    this.position = arrival.position
+    this.sentAt = arrival.sentAt === undefined ? undefined : new Date(arrival.sentAt)
+    this.producer = producer
+    this.replay = replay
+    this[taskKey] = task
+    Object.defineProperty(this, 'signal', signal)
+  }
+}
+
+/** A task as its handler sees it. */
 export function deliveryOf(
   task: Task,
   body: unknown,
   group: string,
   options: { readonly attempt: number; readonly replay: boolean; readonly producer: Producer },
 ): Delivery {
-  const { arrival } = task
-  return {
-    body,
-    id: arrival.id,
-    key: arrival.key,
-    tag: arrival.tag,
-    headers: arrival.headers,
-    topic: arrival.topic,
-    group,
-    attempt: options.attempt,
-    deliveryCount: arrival.deliveryCount,
-    fence: arrival.fence,
-    position: arrival.position,
-    sentAt: arrival.sentAt === undefined ? undefined : new Date(arrival.sentAt),
-    get signal() {
-      return task.signal
-    },
-    tx: undefined,
-    producer: options.producer,
-    replay: options.replay,
-    [arrivalKey]: arrival,
-  } as Delivery
+  return new Handed(task, body, group, options.attempt, options.replay, options.producer) as Handed &
+    Pick<Delivery, 'signal'>
 }
 
 /** Why a handler's signal aborts when its consumer stops. */
