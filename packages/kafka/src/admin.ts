@@ -46,7 +46,9 @@ export async function lagOf(context: AdminContext, spec: TopicSpec | PatternSpec
     const partitions = await partitionsOf(context, spec, group)
     if (partitions.length === 0) return { backlog: 0, oldestMs: undefined, lostInMs: undefined }
     const id = names.group(spec, group)
-    const committed = await cluster.wire.committed(await cluster.coordinator('group', id), id, partitions)
+    const committed = await cluster.patiently({ coordinator: id }, async () =>
+      cluster.wire.committed(await cluster.coordinator('group', id), id, partitions),
+    )
     const held = new Map(committed.map((each) => [`${each.partition}/${each.topic}`, progressOf(each)]))
     const [lowest, ends] = [await edges(cluster, partitions, 'beginning'), await edges(cluster, partitions, 'end')]
     let backlog = 0

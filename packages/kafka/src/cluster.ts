@@ -1,6 +1,7 @@
-import type { Clock } from '@posthorn/core/driver'
+import { type Clock, pause } from '@posthorn/core/driver'
+import { spread } from './backoff.ts'
 import type { TopicView, Wire } from './clients/port.ts'
-import { Fault } from './errors.ts'
+import { Fault, faultOf, passes } from './errors.ts'
 
 /** What we know of the cluster: who leads which partition, who coordinates what. Asked again when it proves wrong. */
 export interface ClusterMap {
@@ -16,12 +17,20 @@ export interface ClusterMap {
   coordinator(of: 'group' | 'transaction', id: string): Promise<number>
   controller(): Promise<number>
   anyNode(): Promise<number>
+  /** Tries work again for some seconds while its faults pass by themselves, asking anew who is in charge. */
+  patiently<T>(
+    of: { readonly topics?: readonly string[]; readonly coordinator?: string },
+    work: () => Promise<T>,
+  ): Promise<T>
   /** Forgets what a fault of this topic or coordinator has shown to be wrong. */
   forget(what: { readonly topic?: string | undefined; readonly coordinator?: string | undefined }): void
 }
 
 /** How long a topic's partitions are believed without asking again. */
 const maxAgeMs = 60_000
+
+/** How long faults that pass are borne. */
+const patienceMs = 4_000
 
 /** The map of one set of connections. */
 export function clusterMap(wire: Wire, clock: Clock): ClusterMap {
@@ -57,6 +66,11 @@ export function clusterMap(wire: Wire, clock: Clock): ClusterMap {
     if (view === undefined) throw new Fault('broker', 'UNKNOWN_TOPIC_OR_PARTITION', `topic ${name} does not exist`)
     return view
   }
+  const forget: ClusterMap['forget'] = ({ topic, coordinator }) => {
+    if (topic !== undefined) topics.delete(topic)
+    if (coordinator === undefined) return
+    for (const kind of ['group', 'transaction']) coordinators.delete(`${kind} ${coordinator}`)
+  }
   const anyNode = async (): Promise<number> => nodes[0] ?? wire.coordinator('group', 'posthorn')
   return {
     wire,
@@ -90,10 +104,20 @@ export function clusterMap(wire: Wire, clock: Clock): ClusterMap {
       return controller >= 0 && nodes.includes(controller) ? controller : anyNode()
     },
     anyNode,
-    forget({ topic, coordinator }) {
-      if (topic !== undefined) topics.delete(topic)
-      if (coordinator !== undefined)
-        for (const kind of ['group', 'transaction']) coordinators.delete(`${kind} ${coordinator}`)
+    forget,
+    async patiently(of, work) {
+      const until = clock.now() + patienceMs
+      for (let waitMs = 20; ; waitMs = Math.min(waitMs * 2, 500)) {
+        try {
+          return await work()
+        } catch (error) {
+          const fault = faultOf(error)
+          if (!passes(fault) || clock.now() > until) throw error
+          for (const topic of of.topics ?? []) forget({ topic })
+          forget({ coordinator: of.coordinator })
+          await pause(clock, spread(waitMs))
+        }
+      }
     },
   }
 }

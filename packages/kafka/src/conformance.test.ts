@@ -5,4 +5,4 @@ import { fromUrl } from './index.ts'
 
 const url = await ensure('kafka')
 
-conformance({ name: 'kafka', adapter: () => fromUrl(url) as Adapter, quietMs: 700, concurrency: 5 })
+conformance({ name: 'kafka', adapter: () => fromUrl(url) as Adapter })

@@ -15,21 +15,22 @@ const keyOnly: ReadonlySet<WireField> = new Set(['key'])
 const timeOnly: ReadonlySet<WireField> = new Set(['sentAt'])
 const none: ReadonlySet<WireField> = new Set()
 
-/** How far `sentAt` may be from now to serve as the record's timestamp, by which Kafka deletes. */
-const nearMs = 60_000
+/** How far `sentAt` may be from now to serve as the record's timestamp, by which Kafka deletes, replays and seeks. */
+const nearMs = 20
 
 /**
- * The record of a message. An old message that is published again (a redrive, a late relay) gets today's timestamp, or retention could take
+ * The record of a message. An empty time in the headers says that there is none. An old message that is published again (a redrive, a late relay) gets today's timestamp, or retention could take
  * it at once; then its own time goes into a header. `key` replaces the record's key, and the message's goes into a header.
  */
 export function recordOf(message: Dispatch, now: number, key?: string): KafkaRecord {
   const near = message.sentAt !== undefined && Math.abs(message.sentAt - now) < nearMs
   const native = key === undefined ? (near ? keyAndTime : keyOnly) : near ? timeOnly : none
   const recordKey = key ?? message.key
+  const headers = encodeHeaders(message, native)
   return {
     key: recordKey === undefined ? null : Buffer.from(recordKey, 'utf8'),
     value: message.body,
-    headers: encodeHeaders(message, native),
+    headers: message.sentAt === undefined ? { ...headers, [wireNames.sentAt]: '' } : headers,
     timestamp: near ? (message.sentAt as number) : now,
   }
 }
@@ -88,7 +89,7 @@ export function arrivalOf(
     headers: decoded.headers,
     body: record.value ?? new Uint8Array(),
     contentType: decoded.contentType,
-    sentAt: decoded.sentAt ?? (record.timestamp >= 0 ? record.timestamp : undefined),
+    sentAt: raw[wireNames.sentAt] === undefined && record.timestamp >= 0 ? record.timestamp : decoded.sentAt,
     expiresAt: decoded.expiresAt,
     priority: decoded.priority,
     version: decoded.version,

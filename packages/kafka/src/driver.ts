@@ -147,13 +147,15 @@ export async function kafkaDriver<Client>(
       const work = layout.declare(topic)
       if (await aborted(work, signal)) throw new MessagingError('aborted', `declaring ${topic.name} was given up`)
     },
-    async send(batch, { signal, atomic }) {
+    async send(batch, control) {
       if (closing.signal.aborted) return batch.map(() => ({ ok: false, error: over() }))
-      const work = atomic === true ? sendAtomic(batch, signal) : send(batch, signal)
-      const late = work.catch((error: unknown) =>
-        batch.map((): SendResult => ({ ok: false, error: messagingError(error, 'the batch was not sent') })),
-      )
-      if (!(await aborted(late, within(signal, clock)))) return late
+      const signal = AbortSignal.any([control.signal, closing.signal])
+      const work = control.atomic === true ? sendAtomic(batch, signal) : send(batch, signal)
+      const results = work.catch((error: unknown) => {
+        const failed = messagingError(error, 'the batch was not sent')
+        return batch.map((): SendResult => ({ ok: false, error: failed }))
+      })
+      if (!(await aborted(results, within(signal, clock)))) return results
       const error = new MessagingError('timeout', 'the batch got no answer in time', { outcome: 'unknown' })
       return batch.map(() => ({ ok: false, error }))
     },

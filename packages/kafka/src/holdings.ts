@@ -75,7 +75,7 @@ export function holdings(context: HoldingsContext): Holdings {
       const note = noteOf(progress)
       // What does not fit is delivered again after a crash; where transactions rely on it the offset waits.
       if (note === undefined && progress.transactional) continue
-      const metadata = note ?? noteOf({ ...progress, ahead: [] }) ?? ''
+      const metadata = note ?? noteOf({ ...progress, ahead: [], tries: [] }) ?? ''
       const text = `${progress.offset} ${metadata}`
       if (committed.get(each) === text) continue
       texts.set(each, text)

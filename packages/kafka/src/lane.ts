@@ -1,10 +1,10 @@
 import type { MessagingError } from '@posthorn/core'
-import type { Arrival, Failure } from '@posthorn/core/driver'
+import type { Arrival } from '@posthorn/core/driver'
 import type { StoredRecord } from './clients/port.ts'
 import { arrivalOf, type Place } from './convert.ts'
 import type { Reading } from './fetching.ts'
 import { tracker } from './offsets.ts'
-import type { Progress } from './progress.ts'
+import type { Progress, Tried } from './progress.ts'
 
 /** A record between the broker and its settlement. */
 export interface Item {
@@ -18,7 +18,7 @@ export interface Item {
   /** Handed out and not settled. */
   inHand: boolean
   /** What a hand-back put on it. */
-  tried: { readonly failures: number; readonly history: readonly Failure[] | undefined } | undefined
+  tried: Pick<Tried, 'failures' | 'history'> | undefined
 }
 
 /** Records that came together share a signal: one for the whole lane would gather listeners as long as the lane lives. */
@@ -78,6 +78,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
   let alone = from.alone
   const starts = from.starts + 1
   const finishedBefore = new Set(from.ahead)
+  const tries = new Map(from.tries.map((each) => [each.offset, each]))
 
   const size = ({ value }: StoredRecord): number => (value?.length ?? 0) + 200
   const throttle = (): void => {
@@ -133,7 +134,15 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
         for (const record of records) {
           bytes += size(record)
           const due = delayed ? (arrivalOf(record, place).notBefore ?? 0) : 0
-          enqueue({ lane: self, record, place: track.add(record.offset), chunk, due, inHand: false, tried: undefined })
+          enqueue({
+            lane: self,
+            record,
+            place: track.add(record.offset),
+            chunk,
+            due,
+            inHand: false,
+            tried: tries.get(record.offset),
+          })
         }
         if (delayed) waiting.sort((a, b) => a.due - b.due || a.record.offset - b.record.offset)
       }
@@ -166,6 +175,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       inHand--
       bytes -= size(item.record)
       if (alone?.offset === item.record.offset) alone = undefined
+      if (item.tried !== undefined) tries.delete(item.record.offset)
       settleChunk(item)
       throttle()
       return true
@@ -175,6 +185,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       item.inHand = false
       inHand--
       item.tried = tried ?? item.tried
+      if (tried !== undefined) tries.set(item.record.offset, { offset: item.record.offset, ...tried })
       if (state !== 'open') return
       const rest = queue.slice(head)
       const at = rest.findIndex(({ record }) => record.offset > item.record.offset)
@@ -214,6 +225,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
         starts: end === 'clean' ? begun - 1 : begun,
         alone,
         ahead: all,
+        tries: [...tries.values()],
         transactional: self.transactional,
       }
     },

@@ -13,8 +13,13 @@ export interface Outlet extends Pick<Source, 'receive' | 'settle'> {
   readonly failed: Promise<void>
 }
 
-/** Over lanes that may change; `ended` tells that nothing will come any more. */
-export function outlet(lanes: () => readonly Lane[], clock: Clock, ended: () => boolean = () => false): Outlet {
+/** Over lanes that may change, at most `window` out unsettled; `ended` tells that nothing will come any more. */
+export function outlet(
+  lanes: () => readonly Lane[],
+  clock: Clock,
+  window: number,
+  ended: () => boolean = () => false,
+): Outlet {
   let failure: MessagingError | undefined
   let rouse = (): void => {}
   let tell = (): void => {}
@@ -23,10 +28,13 @@ export function outlet(lanes: () => readonly Lane[], clock: Clock, ended: () => 
   })
   let turn = 0
 
-  const collect = (max: number): Arrival[] => {
+  const collect = (wanted: number): Arrival[] => {
     const out: Arrival[] = []
     const now = clock.now()
     const all = lanes()
+    let inHand = 0
+    for (const each of all) inHand += each.inHand
+    const max = Math.min(wanted, window - inHand)
     for (let i = 0; i < all.length && out.length < max; i++)
       all[(turn + i) % all.length]?.take(max - out.length, now, out)
     turn++
@@ -53,9 +61,8 @@ export function outlet(lanes: () => readonly Lane[], clock: Clock, ended: () => 
     if (rest.verdict === 'ack') return item.lane.finish(item) ? 'ok' : 'stale'
     item.lane.putBack(
       item,
-      rest.failures === undefined ? undefined : { failures: rest.failures, history: rest.history },
+      rest.failures === undefined ? undefined : { failures: rest.failures, history: rest.history ?? [] },
     )
-    rouse()
     return 'ok'
   }
   return {
@@ -68,7 +75,11 @@ export function outlet(lanes: () => readonly Lane[], clock: Clock, ended: () => 
         await until(signal)
       }
     },
-    settle: async (batch) => batch.map(settleOne),
+    async settle(batch) {
+      const answers = batch.map(settleOne)
+      rouse()
+      return answers
+    },
     failed,
     wake: () => rouse(),
     fail(error) {

@@ -1,7 +1,8 @@
 import { MessagingError } from '@posthorn/core'
-import { type Clock, patternMatches, type Source, type Subscription } from '@posthorn/core/driver'
+import { type Clock, type From, patternMatches, type Source, type Subscription } from '@posthorn/core/driver'
 import type { Partition, StoredRecord } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
+import { parsePosition } from './convert.ts'
 import { messagingError } from './errors.ts'
 import { fetcher } from './fetching.ts'
 import { type Lane, lane } from './lane.ts'
@@ -42,6 +43,7 @@ export async function privateSource(
   const out = outlet(
     () => lanes,
     clock,
+    subscription.window,
     () => finite && lanes.every((each) => arrived(each) && !each.ready),
   )
   const reader = fetcher({
@@ -84,7 +86,7 @@ export async function privateSource(
       const partitions = view.partitions.map(({ id }) => ({ topic: kafkaTopic, partition: id }))
       const starts = await startsOf(cluster, partitions, from)
       const lowest = finite ? await edges(cluster, partitions, 'beginning') : []
-      const stops = finite ? await startsOf(cluster, partitions, to ?? 'latest') : []
+      const stops = finite ? await startsOf(cluster, partitions, past(to)) : []
       for (const [i, at] of partitions.entries()) {
         const start = before?.get(`${at.partition}/${kafkaTopic}`) ?? (starts[i] as number)
         open(at, topic, Math.max(start, lowest[i] ?? 0), stops[i])
@@ -121,4 +123,12 @@ export async function privateSource(
       return out.failure === undefined
     },
   }
+}
+
+/** What `to` names is read, too. */
+function past(to: Subscription['to']): From {
+  if (to === undefined || typeof to === 'string') return to ?? 'latest'
+  if ('time' in to) return { time: to.time + 1 }
+  const position = parsePosition(to.position)
+  return position === undefined ? to : { position: `${position.partition}:${position.offset + 1}` }
 }

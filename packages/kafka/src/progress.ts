@@ -1,3 +1,4 @@
+import type { Failure } from '@posthorn/core/driver'
 import type { CommittedOffset } from './clients/port.ts'
 
 /**
@@ -12,8 +13,17 @@ export interface Progress {
   readonly alone: { readonly offset: number; readonly starts: number } | undefined
   /** Finished above the offset, ascending. */
   readonly ahead: readonly number[]
+  /** Tries of messages that were given back. */
+  readonly tries: readonly Tried[]
   /** Offsets of this partition were committed in transactions: the next owner must fence their producer. */
   readonly transactional: boolean
+}
+
+/** What a message that was given back has behind it. */
+export interface Tried {
+  readonly offset: number
+  readonly failures: number
+  readonly history: readonly Failure[]
 }
 
 /** Kafka's own limit is 4,096 (`offset.metadata.max.bytes`). */
@@ -21,11 +31,24 @@ const mostBytes = 4_000
 
 /** Where nothing is known. */
 export function beginning(offset: number): Progress {
-  return { offset, starts: 0, alone: undefined, ahead: [], transactional: false }
+  return { offset, starts: 0, alone: undefined, ahead: [], tries: [], transactional: false }
 }
 
-/** The text that goes with the offset; undefined where what is finished above does not fit. */
-export function noteOf({ offset, starts, alone, ahead, transactional }: Progress): string | undefined {
+/**
+ * The text that goes with the offset. Where it would be too long, the texts of failures are left out first, then the tries; undefined where what
+ * is finished above the offset alone does not fit.
+ */
+export function noteOf({ offset, starts, alone, ahead, tries, transactional }: Progress): string | undefined {
+  const single = alone === undefined ? '-' : `${alone.offset}*${alone.starts}`
+  const head = `ph1 ${starts} ${single} ${transactional ? 't' : '-'} ${runsOf(offset, ahead)}`
+  const counts = tries.map((each) => ({ ...each, history: [] }))
+  return [tries, counts, []]
+    .map((some) => (some.length === 0 ? head : `${head} ${JSON.stringify(some)}`))
+    .find((note) => Buffer.byteLength(note) <= mostBytes)
+}
+
+/** Offsets above another one as runs, in base 36: `3+2,9` is 3, 4 and 9 above it. */
+function runsOf(offset: number, ahead: readonly number[]): string {
   const runs: string[] = []
   let [first, length] = [-1, 0]
   const close = (): void => {
@@ -39,14 +62,12 @@ export function noteOf({ offset, starts, alone, ahead, transactional }: Progress
     }
   }
   close()
-  const single = alone === undefined ? '-' : `${alone.offset}*${alone.starts}`
-  const note = `ph1 ${starts} ${single} ${transactional ? 't' : '-'} ${runs.join(',')}`
-  return note.length > mostBytes ? undefined : note
+  return runs.join(',')
 }
 
 /** Reads a committed offset; what is not ours counts as a first start. */
 export function progressOf({ offset, metadata }: Pick<CommittedOffset, 'offset' | 'metadata'>): Progress {
-  const match = /^ph1 (\d{1,6}) (?:-|(\d{1,16})\*(\d{1,6})) ([t-]) ([0-9a-z+,]*)$/.exec(metadata)
+  const match = /^ph1 (\d{1,6}) (?:-|(\d{1,16})\*(\d{1,6})) ([t-]) ([0-9a-z+,]*)(?: (\[.*\]))?$/s.exec(metadata)
   if (match === null) return beginning(offset)
   const ahead: number[] = []
   for (const run of (match[5] ?? '').split(',')) {
@@ -60,6 +81,16 @@ export function progressOf({ offset, metadata }: Pick<CommittedOffset, 'offset' 
     starts: Number(match[1]),
     alone: match[2] === undefined ? undefined : { offset: Number(match[2]), starts: Number(match[3]) },
     ahead,
+    tries: triesOf(match[6]),
     transactional: match[4] === 't',
+  }
+}
+
+function triesOf(text: string | undefined): readonly Tried[] {
+  if (text === undefined) return []
+  try {
+    return JSON.parse(text) as readonly Tried[]
+  } catch {
+    return []
   }
 }

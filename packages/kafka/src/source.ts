@@ -90,7 +90,7 @@ export async function groupSource(
   }
   if ('name' in spec) subscribe(spec.name)
 
-  const out = outlet(() => held.lanes, clock)
+  const out = outlet(() => held.lanes, clock, subscription.window)
   const { fail } = out
   const broken = (fault: Fault): void => fail(messagingError(fault, `reading ${group} stopped`))
   const reader = fetcher({ cluster, clock, committedOnly: true, failed: broken })
@@ -161,7 +161,9 @@ export async function groupSource(
       Array.from({ length: count }, (_, partition) => ({ topic, partition })),
     )
     if (all.length === 0) return starts
-    const committed = await cluster.wire.committed(await cluster.coordinator('group', group), group, all)
+    const committed = await cluster.patiently({ coordinator: group }, async () =>
+      cluster.wire.committed(await cluster.coordinator('group', group), group, all),
+    )
     const begun = new Set(committed.filter(({ offset }) => offset >= 0).map(({ topic }) => topic))
     for (const [topic] of partitions) {
       const where = members
@@ -226,7 +228,13 @@ export async function groupSource(
   const self: GroupSource = {
     group,
     receive: out.receive,
-    settle: out.settle,
+    async settle(batch) {
+      const answers = await out.settle(batch)
+      // A try that was used up is kept before it is answered for.
+      if (batch.some((each) => each.verdict === 'nack' && each.failures !== undefined))
+        await held.commit().catch(() => {})
+      return answers
+    },
     close() {
       closed ??= close()
       return closed
@@ -303,6 +311,7 @@ export async function groupSource(
     })
     await context.transact.run(group, partitionOf(first), sends, place, offsets, signal)
     for (const item of items) item.lane.finish(item)
+    out.wake()
   }
   /** Before the first transaction of a partition its next owner must be able to know that it has to fence ours. */
   const announce = async (lanes: readonly Lane[], place: Member): Promise<void> => {
@@ -311,7 +320,11 @@ export async function groupSource(
     for (const each of fresh) each.transactional = true
     const offsets = fresh.map((each) => {
       const progress = each.progress()
-      return { ...partitionOf(each), offset: progress.offset, metadata: noteOf({ ...progress, ahead: [] }) ?? '' }
+      return {
+        ...partitionOf(each),
+        offset: progress.offset,
+        metadata: noteOf({ ...progress, ahead: [], tries: [] }) ?? '',
+      }
     })
     try {
       await cluster.wire.commit(await cluster.coordinator('group', group), place, offsets)

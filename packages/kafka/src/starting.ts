@@ -9,12 +9,14 @@ export async function offsetsAt(
   cluster: ClusterMap,
   asked: readonly OffsetQuestion[],
 ): Promise<readonly OffsetAnswer[]> {
-  const nodes = new Map<number, OffsetQuestion[]>()
-  for (const question of asked) {
-    const node = await cluster.leader(question.topic, question.partition)
-    nodes.set(node, [...(nodes.get(node) ?? []), question])
-  }
-  const answers = await Promise.all([...nodes].map(([node, questions]) => cluster.wire.offsets(node, questions)))
+  const answers = await cluster.patiently({ topics: asked.map(({ topic }) => topic) }, async () => {
+    const nodes = new Map<number, OffsetQuestion[]>()
+    for (const question of asked) {
+      const node = await cluster.leader(question.topic, question.partition)
+      nodes.set(node, [...(nodes.get(node) ?? []), question])
+    }
+    return Promise.all([...nodes].map(([node, questions]) => cluster.wire.offsets(node, questions)))
+  })
   const held = new Map(answers.flat().map((answer) => [`${answer.partition}/${answer.topic}`, answer]))
   return asked.map(
     ({ topic, partition }) => held.get(`${partition}/${topic}`) ?? { topic, partition, offset: -1, timestamp: -1 },
@@ -66,12 +68,13 @@ async function atTime(cluster: ClusterMap, partitions: readonly Partition[], tim
 
 /** When the message at an offset, or the next one after it, was sent; undefined where there is none. */
 export async function timeOf(cluster: ClusterMap, at: Partition, offset: number): Promise<number | undefined> {
-  const node = await cluster.leader(at.topic, at.partition)
-  const [answer] = await cluster.wire.fetch(node, {
-    committedOnly: true,
-    maxWaitMs: 0,
-    maxBytes: 1,
-    partitions: [{ ...at, offset, maxBytes: 1 }],
-  })
+  const [answer] = await cluster.patiently({ topics: [at.topic] }, async () =>
+    cluster.wire.fetch(await cluster.leader(at.topic, at.partition), {
+      committedOnly: true,
+      maxWaitMs: 0,
+      maxBytes: 1,
+      partitions: [{ ...at, offset, maxBytes: 1 }],
+    }),
+  )
   return answer?.records[0]?.timestamp
 }
