@@ -230,6 +230,88 @@ test('an atomic batch goes alone, waits for all of its keys and lets nothing pas
   expect(producer.stats()).toMatchObject({ sent: 7, pending: 0 })
 })
 
+test('what came before an atomic batch goes before it, what came after goes after it, in the same turn too', async () => {
+  const { rig, producer, send } = setUp({ traits: { inFlight: 4, maxBatch: 10 } })
+  void send('1', 'k')
+  await settled()
+  void send('2', 'k')
+  void producer.sendBatch(t, [{ body: 'a', key: 'k' }], { atomic: true })
+  await settled()
+  rig.auto((flight) => flight.ok())
+  rig.flights[0]?.ok()
+  expect(await send('3', 'k')).toBe('broker')
+  expect(batchesOf(rig)).toEqual([['1'], ['2'], ['a'], ['3']])
+})
+
+test('an atomic batch that ends while it waits for a key leaves the key and those that it had', async () => {
+  const { rig, producer, send } = setUp({ traits: { inFlight: 4, maxBatch: 10 } })
+  const first = send('1', 'k')
+  await settled()
+  const stop = new AbortController()
+  const atomic = producer.sendBatch(
+    t,
+    [
+      { body: 'a', key: 'k' },
+      { body: 'b', key: 'j' },
+    ],
+    { atomic: true, signal: stop.signal },
+  )
+  await settled()
+  const behind = [send('2', 'k'), send('3', 'j')]
+  await settled()
+  rig.auto((flight) => flight.ok())
+  stop.abort()
+  expect((await atomic).map((each) => !each.ok && `${each.error.code} ${each.error.outcome}`)).toEqual([
+    'aborted failed',
+    'aborted failed',
+  ])
+  await settled()
+  expect(batchesOf(rig)).toEqual([['1'], ['3']])
+  rig.flights[0]?.ok()
+  expect(await Promise.all([first, ...behind])).toEqual(['broker', 'broker', 'broker'])
+})
+
+test('what waited behind a key comes in full batches', async () => {
+  const { rig, send } = setUp({ traits: { inFlight: 4, maxBatch: 2 } })
+  const all = [send('1', 'k')]
+  await settled()
+  all.push(...['2', '3', '4', '5', '6'].map((body) => send(body, 'k')))
+  await settled()
+  rig.auto((flight) => flight.ok())
+  rig.flights[0]?.ok()
+  await Promise.all(all)
+  expect(batchesOf(rig)).toEqual([['1'], ['2', '3'], ['4', '5'], ['6']])
+})
+
+test('while several batches wait for another try nothing new goes out, and what fails alone does not stop the rest', async () => {
+  const { rig, send } = setUp({ traits: { inFlight: 1, maxBatch: 1 } })
+  const fates = Array.from({ length: 8 }, (_, n) => send(`${n}`))
+  rig.auto((flight) => flight.fail(away()))
+  await settled()
+  expect(batchesOf(rig)).toEqual([['0'], ['1'], ['2'], ['3']])
+  rig.auto((flight) => flight.ok())
+  await rig.clock.advance(100)
+  expect(await Promise.all(fates)).toEqual(fates.map(() => 'broker'))
+})
+
+test('a key that is given up in a pause is free at once', async () => {
+  const { rig, send } = setUp({ traits: { inFlight: 1, maxBatch: 10 } })
+  const stop = new AbortController()
+  const fates = [send('1', 'k', { signal: stop.signal }), send('other', 'j')]
+  await settled()
+  rig.flights[0]?.fail(away())
+  await settled()
+  fates.push(send('2', 'k'))
+  await settled()
+  expect(rig.flights.length).toBe(1)
+  rig.auto((flight) => flight.ok())
+  stop.abort()
+  expect(await fates[2]).toBe('broker')
+  expect(batchesOf(rig)).toEqual([['1', 'other'], ['2']])
+  await rig.clock.advance(50)
+  expect(await Promise.all(fates)).toEqual(['aborted failed', 'broker', 'broker'])
+})
+
 test('closing settles everything', async () => {
   const { rig, send } = setUp({ traits: { inFlight: 1, maxBatch: 1 } }, { buffer: 2 })
   const all = ['out', 'waits', 'outside'].map((body) => send(body))
