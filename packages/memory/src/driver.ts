@@ -161,9 +161,31 @@ function withThem(cause: MessagingError): MessagingError {
   })
 }
 
-/** A copy of what the sender could still change. */
+/** A copy of what the sender could still change, and of nothing else that hangs on it. */
 function own(message: Dispatch): Dispatch {
-  return { ...message, headers: { ...message.headers }, body: Buffer.from(message.body) }
+  return {
+    id: message.id,
+    topic: message.topic,
+    key: message.key,
+    tag: message.tag,
+    headers: { ...message.headers },
+    body: Buffer.from(message.body),
+    contentType: message.contentType,
+    sentAt: message.sentAt,
+    expiresAt: message.expiresAt,
+    priority: message.priority,
+    version: message.version,
+    generation: message.generation,
+    failures: message.failures,
+    history: message.history,
+    lone: message.lone,
+    replyTo: message.replyTo,
+    correlationId: message.correlationId,
+    group: message.group,
+    partition: message.partition,
+    notBefore: message.notBefore,
+    letter: message.letter,
+  }
 }
 
 /** While a source is open the process stays, as it would with a socket. */

@@ -11,7 +11,7 @@ export type { MemoryOptions } from './options.ts'
 
 /** A broker in this process's memory: every capability, nothing durable, its clock in hand. For tests and for trying things out. */
 export function memory(options: MemoryOptions = {}): Adapter<{ replay: true; query: true }, MemoryClient> {
-  const { log: name, manual, leaseMs, volatile } = settingsOf(options)
+  const { log: name, manual, leaseMs, allowInProduction } = settingsOf(options)
   const log = logNamed(name, manual)
   const client = clientOf(log)
   const traits: Traits = {
@@ -45,7 +45,7 @@ export function memory(options: MemoryOptions = {}): Adapter<{ replay: true; que
       openStore: async () => storeOf(log),
       clock: log.clock,
       volatile: true,
-      volatileAllowed: volatile,
+      volatileAllowed: allowInProduction,
       address: name === undefined ? 'memory:' : `memory:${name}`,
     },
   )

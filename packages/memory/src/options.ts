@@ -9,7 +9,7 @@ export interface MemoryOptions {
   /** How long a delivery is a member's without being extended. Default 30 s. */
   readonly leaseMs?: number | undefined
   /** Says that nothing need survive the process, so that it starts in production, too. */
-  readonly volatile?: boolean | undefined
+  readonly allowInProduction?: boolean | undefined
 }
 
 /** The options with their defaults. */
@@ -17,10 +17,10 @@ export interface MemorySettings {
   readonly log: string | undefined
   readonly manual: boolean
   readonly leaseMs: number
-  readonly volatile: boolean
+  readonly allowInProduction: boolean
 }
 
-const known = ['log', 'clock', 'leaseMs', 'volatile']
+const known = ['log', 'clock', 'leaseMs', 'allowInProduction']
 
 /** Checks options and fills in defaults. */
 export function settingsOf(options: MemoryOptions): MemorySettings {
@@ -29,14 +29,14 @@ export function settingsOf(options: MemoryOptions): MemorySettings {
   }
   for (const name of Object.keys(options))
     if (!known.includes(name)) refuse(`{ ${name} }): there is no such option; known are ${known.join(', ')}`)
-  const { log, clock = 'running', leaseMs = 30_000, volatile = false } = options
+  const { log, clock = 'running', leaseMs = 30_000, allowInProduction = false } = options
   if (log !== undefined && (typeof log !== 'string' || log === ''))
     refuse('{ log }): a log has a name that is not empty; leave it out for one of its own')
   if (clock !== 'running' && clock !== 'manual') refuse("{ clock }): it is 'running' or 'manual'")
   if (!(typeof leaseMs === 'number' && leaseMs >= 10 && leaseMs <= 86_400_000))
     refuse('{ leaseMs }): it is 10 to 86400000 ms')
-  if (typeof volatile !== 'boolean') refuse('{ volatile }): it is true or false')
-  return { log, manual: clock === 'manual', leaseMs, volatile }
+  if (typeof allowInProduction !== 'boolean') refuse('{ allowInProduction }): it is true or false')
+  return { log, manual: clock === 'manual', leaseMs, allowInProduction }
 }
 
 /** Reads `memory:`, `memory:name` or `memory://name`, with the options as parameters. */
@@ -53,6 +53,8 @@ export function optionsFromUrl(url: string): MemoryOptions {
     log: name === '' ? undefined : name,
     clock: parameters.get('clock') as MemoryOptions['clock'],
     leaseMs: leaseMs === undefined ? undefined : Number(leaseMs),
-    volatile: parameters.has('volatile') ? parameters.get('volatile') !== 'false' : undefined,
+    allowInProduction: parameters.has('allowInProduction')
+      ? parameters.get('allowInProduction') !== 'false'
+      : undefined,
   }
 }

@@ -1,8 +1,9 @@
+import { brokerChapters } from './broker-chapters.ts'
 import type { Chapter, Scenario } from './scenario.ts'
 import { seamChapters } from './seam-chapters.ts'
 
 /** Every chapter: what a driver shows core, then what users see. */
-export const chapters: readonly Chapter[] = [...seamChapters]
+export const chapters: readonly Chapter[] = [...seamChapters, ...brokerChapters]
 
 /** The scenario of this name. */
 export function scenarioNamed(id: string): Scenario | undefined {

@@ -1,4 +1,4 @@
-import type { Adapter } from '@posthorn/core'
+import type { Adapter, Parts } from '@posthorn/core'
 
 /** What the suite is told of an adapter and its broker. An object, so that nothing is inherited by mistake. */
 export interface Harness {
@@ -18,6 +18,8 @@ export interface Harness {
   readonly concurrency?: number | undefined
   /** What may be done to the broker; scenarios that need one that is missing say so. */
   readonly faults?: Faults | undefined
+  /** What the umbrella adds to a connection: scenarios of the patterns need it. */
+  readonly parts?: Parts | undefined
   /** Talks to the broker by a client that is not ours. */
   readonly foreign?: Foreign | undefined
   /** Where the matrix of outcomes is merged into, such as `evidence/matrix.json`. */

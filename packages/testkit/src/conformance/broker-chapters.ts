@@ -1,0 +1,27 @@
+import { asking } from './broker/asking.ts'
+import { ending } from './broker/ending.ts'
+import { failing } from './broker/failing.ts'
+import { handling } from './broker/handling.ts'
+import { joining } from './broker/joining.ts'
+import { ordering } from './broker/ordering.ts'
+import { refusing } from './broker/refusing.ts'
+import { selecting } from './broker/selecting.ts'
+import { sending } from './broker/sending.ts'
+import { surviving } from './broker/surviving.ts'
+import { timing } from './broker/timing.ts'
+import type { Chapter } from './scenario.ts'
+
+/** What users see, through the public face. */
+export const brokerChapters: readonly Chapter[] = [
+  sending,
+  handling,
+  ordering,
+  failing,
+  timing,
+  selecting,
+  asking,
+  refusing,
+  joining,
+  surviving,
+  ending,
+]

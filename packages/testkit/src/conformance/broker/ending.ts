@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { isMessagingError } from '@posthorn/core'
+import { broker, calls, refused, topicFor } from '../broker-stage.ts'
+import type { Chapter } from '../scenario.ts'
+
+/** Close, health, lag, explain. */
+export const ending: Chapter = {
+  name: 'operating and closing',
+  layer: 'broker',
+  scenarios: [
+    {
+      id: 'ending.close-drains',
+      says: 'close lets handlers finish, flushes producers, and may be called twice',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        let done = 0
+        const seen = calls<number>(stage, async () => {
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          done++
+          return undefined
+        })
+        await one.consume(orders, { group: 'g', concurrency: 4, order: 'none' }, seen.handler)
+        await one.producer().sendBatch(orders, [{ body: 1 }, { body: 2 }])
+        await seen.reached(2)
+        await stage.within('close', 10_000, Promise.all([one.close(), one.close()]))
+        assert.equal(done, 2)
+        const two = await broker(stage)
+        const again = calls<number>(stage)
+        await two.consume(orders, { group: 'g' }, again.handler)
+        await again.noMore()
+      },
+    },
+    {
+      id: 'ending.used-again',
+      says: 'a closed broker refuses every call as closed',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        const producer = one.producer()
+        await producer.send(orders, 1)
+        await one.close()
+        await refused('closed', () => producer.send(orders, 2))
+        await refused('closed', () => one.producer())
+        await refused('closed', () => one.consume(orders, { group: 'g' }, async () => {}))
+        await refused('closed', () => one.request(orders, 1, { timeoutMs: 50 }))
+      },
+    },
+    {
+      id: 'ending.sends-settle',
+      says: 'every send that was under way at close settles',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        const producer = one.producer()
+        const sends = Array.from({ length: 50 }, (_, n) =>
+          producer.send(orders, n).then(
+            () => true,
+            (error: unknown) => {
+              assert.ok(isMessagingError(error), String(error))
+              return false
+            },
+          ),
+        )
+        await stage.within('close', 12_000, one.close())
+        const settled = await stage.within('the sends', 12_000, Promise.all(sends))
+        assert.equal(settled.length, 50)
+      },
+    },
+    {
+      id: 'ending.scope',
+      says: '`await using` closes the broker at the end of its scope',
+      run: async (stage) => {
+        const orders = topicFor<number>(stage)
+        const kept: (() => unknown)[] = []
+        {
+          await using one = await broker(stage)
+          const producer = one.producer()
+          await producer.send(orders, 1)
+          kept.push(() => producer.send(orders, 2))
+        }
+        await refused('closed', () => kept[0]?.())
+      },
+    },
+    {
+      id: 'ending.health',
+      says: 'health is ok while messages flow, and names its consumers',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        await one.consume(orders, { group: 'g' }, async () => {})
+        const health = await one.health()
+        assert.equal(health.ok, true, JSON.stringify(health))
+        assert.ok(health.checks.some(({ name }) => name.includes(orders.name)))
+      },
+    },
+    {
+      id: 'ending.lag',
+      says: 'lag is what waits: it rises with what is sent and is 0 when all is handled',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        const consumer = await one.consume(orders, { group: 'g' }, async () => {})
+        await consumer.stop()
+        await one.producer().sendBatch(
+          orders,
+          Array.from({ length: 7 }, (_, body) => ({ body })),
+        )
+        await stage.until('a lag of 7', async () => (await one.lag(orders, { group: 'g' })).backlog === 7)
+        await one.consume(orders, { group: 'g' }, async () => {})
+        await stage.until('no lag', async () => (await one.lag(orders, { group: 'g' })).backlog === 0)
+      },
+    },
+    {
+      id: 'ending.explain',
+      says: 'explain tells how each promise is met, and refuses what consume would refuse',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage, { key: () => 'k' })
+        const { promises } = await one.explain(orders, { group: 'g' })
+        for (const promise of ['guarantee', 'dead letter'])
+          assert.ok(
+            promises.some((each) => each.promise === promise),
+            `nothing on ${promise}`,
+          )
+        assert.ok(String(await one.explain(orders, { group: 'g' })).length > 100)
+        await refused('invalid', () => one.explain(orders, {} as never))
+      },
+    },
+    {
+      id: 'ending.having',
+      says: 'having() gives the calls that the broker can, and undefined for what it cannot',
+      run: async (stage) => {
+        const one = await broker(stage)
+        for (const need of ['replay', 'query'] as const)
+          assert.equal(one.having(need) !== undefined, stage.capabilities[need])
+        for (const need of ['replay', 'query'] as const) {
+          const connecting = broker(stage, { needs: [need] } as never)
+          if (stage.capabilities[need]) await connecting
+          else await refused('unsupported', () => connecting)
+        }
+      },
+    },
+  ],
+}
