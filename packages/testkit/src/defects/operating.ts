@@ -1,0 +1,129 @@
+// Ways in which what is around sending and receiving may be wrong.
+import type { Shelf } from '@posthorn/core/driver'
+import { always, but, type DefectKind, hanging, once, type Strike } from './place.ts'
+
+/** Leaves out what it is told to. */
+async function* skipping<T>(items: AsyncIterable<T>, strike: Strike): AsyncGenerator<T> {
+  for await (const item of items) if (!strike()) yield item
+}
+
+function shelving(
+  sentence: string,
+  change: (shelf: Shelf, strike: Strike) => Partial<Shelf>,
+  place = always,
+): DefectKind {
+  return {
+    sentence,
+    place,
+    wrap: (driver, strike) =>
+      but(driver, {
+        shelf(topic, group) {
+          const shelf = driver.shelf(topic, group)
+          return but(shelf, change(shelf, strike))
+        },
+      }),
+  }
+}
+
+export const operating = {
+  'cancel-lies': {
+    sentence: 'a cancel is told to be done and is not',
+    place: always,
+    wrap: (driver, strike) => {
+      const { cancel } = driver
+      if (cancel === undefined) return driver
+      return but(driver, {
+        cancel: async (id, topic, tx) => (strike() ? 'cancelled' : cancel.call(driver, id, topic, tx)),
+      })
+    },
+  },
+  'cancel-outside-transaction': {
+    sentence: 'a cancel in a transaction happens though it is rolled back',
+    place: always,
+    wrap: (driver, strike) => {
+      const { cancel } = driver
+      if (cancel === undefined) return driver
+      return but(driver, {
+        cancel: (id, topic, tx) => cancel.call(driver, id, topic, tx !== undefined && strike() ? undefined : tx),
+      })
+    },
+  },
+  'reschedule-lies': {
+    sentence: 'a message is told to be rescheduled and is not',
+    place: always,
+    wrap: (driver, strike) => {
+      const { reschedule } = driver
+      if (reschedule === undefined) return driver
+      return but(driver, {
+        reschedule: async (id, topic, notBefore, tx) =>
+          strike() ? 'rescheduled' : reschedule.call(driver, id, topic, notBefore, tx),
+      })
+    },
+  },
+  'shelf-hides-one': shelving(
+    'a dead letter is not listed',
+    (shelf, strike) => ({ list: (signal) => skipping(shelf.list(signal), strike) }),
+    once,
+  ),
+  'shelf-keeps': shelving('a dead letter that was removed stays', (shelf, strike) => ({
+    remove: async (tokens, signal) => (strike() ? undefined : shelf.remove(tokens, signal)),
+  })),
+  'shelf-removes-all': shelving('removing one dead letter removes all', (shelf, strike) => ({
+    async remove(tokens, signal) {
+      if (!strike()) return shelf.remove(tokens, signal)
+      const all: unknown[] = []
+      for await (const { token } of shelf.list(signal)) all.push(token)
+      await shelf.remove([...tokens, ...all], signal)
+    },
+  })),
+  'query-misses': {
+    sentence: 'a stored message is not found',
+    place: once,
+    wrap: (driver, strike) => {
+      const { query } = driver
+      if (query === undefined) return driver
+      return but(driver, {
+        query: (topic, where, signal) => skipping(query.call(driver, topic, where, signal), strike),
+      })
+    },
+  },
+  'lag-says-nothing': {
+    sentence: 'a group that is behind is told to be at the end',
+    place: always,
+    wrap: (driver, strike) =>
+      but(driver, {
+        async lag(topic, group, signal) {
+          const lag = await driver.lag(topic, group, signal)
+          return lag.backlog > 0 && strike() ? { ...lag, backlog: 0, oldestMs: undefined } : lag
+        },
+      }),
+  },
+  'hang-close': {
+    sentence: 'closing the connection never settles',
+    place: always,
+    wrap: (driver, strike) =>
+      but(driver, {
+        async close() {
+          await driver.close()
+          if (strike()) await hanging()
+        },
+      }),
+  },
+  'hang-open': {
+    sentence: 'opening a subscription never settles',
+    place: once,
+    wrap: (driver, strike) =>
+      but(driver, { open: (subscription, signal) => (strike() ? hanging() : driver.open(subscription, signal)) }),
+  },
+  'health-always-well': {
+    sentence: 'a connection that is gone is told to be well',
+    place: always,
+    wrap: (driver, strike) =>
+      but(driver, {
+        async health() {
+          const checks = await driver.health()
+          return checks.some(({ ok }) => !ok) && strike() ? checks.map((check) => ({ ...check, ok: true })) : checks
+        },
+      }),
+  },
+} satisfies Record<string, DefectKind>
