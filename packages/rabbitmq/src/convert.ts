@@ -1,0 +1,218 @@
+// Our envelope as an AMQP message and back. Few and short properties: each byte of them costs throughput.
+import { createHash } from 'node:crypto'
+import {
+  type Arrival,
+  type Dispatch,
+  decodeHeaders,
+  encodeHeaders,
+  MessagingError,
+  type WireField,
+} from '@posthorn/core/driver'
+import type { Message, Options } from 'amqplib'
+import type { Names } from './names.ts'
+
+/** Property by which we know our own messages, since the lean ones have no header of ours. */
+const mark = 'ph'
+
+/** Longest property and header name of AMQP. */
+const longestShort = 255
+const isShort = (text: string): boolean => text.length <= 85 || Buffer.byteLength(text) <= longestShort
+
+/** Fields that need no header: they are properties, or the place where the message lies says them. */
+const native: ReadonlySet<WireField> = new Set<WireField>([
+  'id',
+  'contentType',
+  'sentAt',
+  'priority',
+  'replyTo',
+  'correlationId',
+  'group',
+  'notBefore',
+])
+
+/** Header names that mean something to the broker or get lost on the way; ours is put before them. */
+const reserved =
+  /^(?:CC|BCC|__proto__|x-(?:first-|last-)?death(?:-.*)?|x-delivery-count|x-acquired-count|x-match|ph-h-.*)$/
+const escaped = 'ph-h-'
+
+/** A message as `publish` takes it. `nowMs` is when, for its expiry. */
+export function propertiesOf(message: Dispatch, names: Names, nowMs: number): Options.Publish {
+  const { id, contentType, correlationId, replyTo, sentAt, expiresAt, priority } = message
+  const odd = oddFields(message)
+  const out: Options.Publish = {
+    persistent: true,
+    mandatory: true,
+    appId: mark,
+  }
+  if (odd === undefined || odd.has('id')) out.messageId = id
+  if (contentType !== undefined && (odd === undefined || odd.has('contentType'))) out.contentType = contentType
+  if (correlationId !== undefined && (odd === undefined || odd.has('correlationId'))) out.correlationId = correlationId
+  if (replyTo !== undefined && (odd === undefined || odd.has('replyTo'))) out.replyTo = names.address(replyTo)
+  if (sentAt !== undefined) out.timestamp = Math.floor(sentAt / 1_000)
+  if (priority !== undefined) out.priority = priority
+  if (expiresAt !== undefined && message.notBefore === undefined && message.letter === undefined)
+    out.expiration = Math.max(1, Math.ceil(expiresAt - nowMs))
+  if (odd !== undefined || !isLean(message)) out.headers = headersOf(message, odd ?? native)
+  return out
+}
+
+/** The native fields where one of them does not fit into its property and becomes a header; undefined where all fit. */
+function oddFields(message: Dispatch): ReadonlySet<WireField> | undefined {
+  const { id, contentType, correlationId, replyTo, sentAt } = message
+  if (
+    isShort(id) &&
+    id !== '' &&
+    (contentType === undefined || isShort(contentType)) &&
+    (correlationId === undefined || isShort(correlationId)) &&
+    (replyTo === undefined || isShort(replyTo)) &&
+    (sentAt === undefined || readSentAt(id, Math.floor(sentAt / 1_000)) === sentAt)
+  )
+    return undefined
+  const fit = new Set(native)
+  if (!isShort(id) || id === '') fit.delete('id')
+  if (contentType !== undefined && !isShort(contentType)) fit.delete('contentType')
+  if (correlationId !== undefined && !isShort(correlationId)) fit.delete('correlationId')
+  if (replyTo !== undefined && !isShort(replyTo)) fit.delete('replyTo')
+  if (sentAt !== undefined && readSentAt(id, Math.floor(sentAt / 1_000)) !== sentAt) fit.delete('sentAt')
+  return fit
+}
+
+/** Whether nothing of it needs a header. */
+function isLean(message: Dispatch): boolean {
+  if (
+    message.key !== undefined ||
+    message.tag !== undefined ||
+    message.expiresAt !== undefined ||
+    message.version !== undefined ||
+    message.letter !== undefined ||
+    message.generation !== 0 ||
+    message.failures !== 0 ||
+    message.lone !== 0 ||
+    message.history.length !== 0
+  )
+    return false
+  for (const _ in message.headers) return false
+  return true
+}
+
+function headersOf(message: Dispatch, fit: ReadonlySet<WireField>): Record<string, string> {
+  const headers = encodeHeaders(message, fit)
+  for (const name in message.headers) {
+    if (!isShort(name))
+      throw new MessagingError(
+        'invalid',
+        `message ${message.id}: the header name ${name.slice(0, 40)}... has more than ${longestShort} bytes`,
+      )
+    if (!reserved.test(name)) continue
+    const value = headers[name] as string
+    delete headers[name]
+    headers[escaped + name] = value
+  }
+  return headers
+}
+
+/**
+ * When a message was sent, from what AMQP has room for: whole seconds, and the ms that our ids begin with where they are of
+ * that second. `propertiesOf` writes a header where this does not give the time back.
+ */
+function readSentAt(id: string, seconds: number): number {
+  if (id.length === 36 && id[14] === '7') {
+    const ms = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+    if (Math.floor(ms / 1_000) === seconds) return ms
+  }
+  return seconds * 1_000
+}
+
+/** What `arrivalOf` needs beside the message. */
+export interface Place {
+  readonly names: Names
+  /** The topic of everything in this queue; undefined where the routing key tells. */
+  readonly topic: string | undefined
+  readonly token: unknown
+  readonly lost: AbortSignal | undefined
+  /** Whether the broker counts deliveries: quorum queues do. */
+  readonly counted: boolean
+}
+
+/** What came from the broker, in our form. Values come from strangers: nothing in them may throw. */
+export function arrivalOf(message: Message, { names, topic, token, lost, counted }: Place): Arrival {
+  const { properties, content, fields } = message
+  const raw = textHeaders(properties.headers)
+  const decoded = decodeHeaders(raw)
+  const messageId = textOf(properties.messageId) ?? decoded.id
+  const id = messageId ?? derivedId(message, raw)
+  const seconds = properties.timestamp
+  const replyTo = textOf(properties.replyTo)
+  return {
+    id,
+    topic: topic ?? names.topicOfKey(fields.routingKey) ?? fields.routingKey,
+    key: decoded.key,
+    tag: decoded.tag,
+    headers: decoded.headers,
+    body: content,
+    contentType: textOf(properties.contentType) ?? decoded.contentType,
+    sentAt: decoded.sentAt ?? (typeof seconds === 'number' ? readSentAt(id, seconds) : undefined),
+    expiresAt: decoded.expiresAt,
+    priority: typeof properties.priority === 'number' ? Math.min(properties.priority, 9) : undefined,
+    version: decoded.version,
+    generation: decoded.generation,
+    failures: decoded.failures,
+    history: decoded.history,
+    lone: decoded.lone,
+    replyTo: replyTo === undefined ? decoded.replyTo : names.topicOfAddress(replyTo),
+    correlationId: textOf(properties.correlationId) ?? decoded.correlationId,
+    token,
+    deliveryCount: counted ? 1 + countOf(properties.headers) : fields.redelivered ? undefined : 1,
+    position: undefined,
+    fence: undefined,
+    lost,
+    foreign: properties.appId !== mark,
+  }
+}
+
+/** How often a quorum queue gave it out before: 4.3 counts by another name. */
+function countOf(headers: Message['properties']['headers']): number {
+  const count = headers?.['x-acquired-count'] ?? headers?.['x-delivery-count']
+  return typeof count === 'number' ? count : 0
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+
+const nothing: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
+
+/** Headers as texts, without what the broker added. */
+function textHeaders(headers: Message['properties']['headers']): Readonly<Record<string, string>> {
+  let out: Record<string, string> | undefined
+  for (const name in headers) {
+    const value: unknown = headers[name]
+    if (name.startsWith(escaped)) {
+      out ??= Object.create(null) as Record<string, string>
+      out[name.slice(escaped.length)] = textValue(value)
+    } else if (!reserved.test(name)) {
+      out ??= Object.create(null) as Record<string, string>
+      out[name] = textValue(value)
+    }
+  }
+  return out ?? nothing
+}
+
+function textValue(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (Buffer.isBuffer(value)) return value.toString('utf8')
+  if (typeof value !== 'object' || value === null) return String(value)
+  const typed = value as { readonly '!'?: unknown; readonly value?: unknown }
+  if (typed['!'] !== undefined) return String(typed.value)
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return String(value)
+  }
+}
+
+/** The same for the same message however often it is delivered; the same also for two strangers' messages that are equal in all. */
+function derivedId({ content, fields, properties }: Message, raw: Readonly<Record<string, string>>): string {
+  const hash = createHash('sha256')
+  const { contentType, correlationId, replyTo, timestamp, type } = properties
+  hash.update(JSON.stringify([fields.routingKey, contentType, correlationId, replyTo, timestamp, type, raw]))
+  return hash.update(content).digest('hex').slice(0, 32)
+}

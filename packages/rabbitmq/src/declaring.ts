@@ -1,0 +1,149 @@
+import type { DriverContext, PatternSpec, TopicSpec } from '@posthorn/core/driver'
+import { isMessagingError } from '@posthorn/core/driver'
+import type { Channel } from 'amqplib'
+import type { Link } from './connection.ts'
+import { firstLevel } from './ladder.ts'
+import type { Names } from './names.ts'
+import { mappingOf, type RabbitMapping, type RabbitSettings } from './options.ts'
+import {
+  type GroupPlan,
+  groupPlan,
+  levelPlan,
+  mappedPlan,
+  namespacePlan,
+  patternPlan,
+  queuesOf,
+  shelfStep,
+  topicPlan,
+} from './plan.ts'
+import type { Need, Routes } from './routes.ts'
+import { establish, onChannel } from './topology.ts'
+
+/** What is needed to make things on the broker and to remember them. */
+export interface Declaring {
+  readonly link: Link
+  readonly names: Names
+  readonly routes: Routes
+  readonly settings: RabbitSettings
+  readonly context: DriverContext
+}
+
+/** Makes or verifies a topic and the groups that it names. */
+export async function declareTopic(on: Declaring, spec: TopicSpec, signal: AbortSignal): Promise<void> {
+  const { names, routes, context } = on
+  const mapping = mappingOf(spec.on, spec.name)
+  await onChannel(on.link, context.clock, `declaring topic ${spec.name}`, signal, async (channel) => {
+    const about = `topic ${spec.name}`
+    await establish(channel, namespacePlan(names), context.topology, about)
+    if (mapping === undefined)
+      await establish(channel, topicPlan(names, spec.name, spec.partitions), context.topology, about)
+    else await verify(channel, mapping, context.topology, about)
+    for (const { name, order, filter } of spec.groups)
+      await establishGroup(on, channel, spec, mapping, planOf(spec, name, order, filter))
+  })
+  routes.addTopic(spec, mapping)
+}
+
+/** Looks whether what a mapping names is there, without touching it. */
+async function verify(
+  channel: Channel,
+  { exchange, queue }: RabbitMapping,
+  topology: DriverContext['topology'],
+  about: string,
+): Promise<void> {
+  const mode = topology === 'none' ? 'none' : 'check'
+  if (exchange !== undefined && exchange !== '')
+    await establish(channel, [{ do: 'exchange', name: exchange, type: '' }], mode, about)
+  if (queue !== undefined) await establish(channel, [{ do: 'queue', name: queue, args: {} }], mode, about)
+}
+
+const planOf = (spec: TopicSpec, group: string, order: GroupPlan['order'], filter: GroupPlan['filter']): GroupPlan => ({
+  topic: spec.name,
+  group,
+  order,
+  partitions: spec.partitions,
+  filter,
+  priority: spec.priority,
+})
+
+/** Makes or verifies a group that reads, and gives its queues. */
+export async function declareGroup(
+  on: Declaring,
+  source: TopicSpec | PatternSpec,
+  group: string,
+  order: GroupPlan['order'],
+  filter: GroupPlan['filter'],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { names, settings, context, routes } = on
+  const name = 'pattern' in source ? source.pattern : source.name
+  return onChannel(on.link, context.clock, `declaring group ${group} of ${name}`, signal, async (channel) => {
+    if ('name' in source)
+      return establishGroup(on, channel, source, mappingOf(source.on, name), planOf(source, group, order, filter))
+    const plan: GroupPlan = { topic: name, group, order, partitions: 1, filter, priority: undefined }
+    const about = `group ${group} of pattern ${name}`
+    await establish(channel, namespacePlan(names), context.topology, about)
+    await establish(channel, patternPlan(names, plan, settings), context.topology, about)
+    const queue = names.queue(name, group)
+    routes.addPatternGroup(name, group, queue)
+    return [queue]
+  })
+}
+
+async function establishGroup(
+  { names, settings, context, routes }: Declaring,
+  channel: Channel,
+  spec: TopicSpec,
+  mapping: RabbitMapping | undefined,
+  plan: GroupPlan,
+): Promise<readonly string[]> {
+  const about = `group ${plan.group} of topic ${spec.name}`
+  const queues = mapping === undefined ? queuesOf(names, plan) : [mapping.queue ?? names.queue(plan.topic, plan.group)]
+  const steps = mapping === undefined ? groupPlan(names, plan, settings) : mappedPlan(names, plan, mapping, settings)
+  await establish(channel, steps, context.topology, about)
+  routes.addGroup(plan.topic, plan.group, queues)
+  routes.addShelf(plan.topic, plan.group)
+  return queues
+}
+
+/** Makes, or finds out, what a message cannot be placed without. */
+export async function provide(on: Declaring, need: Need, signal: AbortSignal): Promise<void> {
+  const { names, routes, context, link } = on
+  if (need.need === 'level') {
+    await onChannel(link, context.clock, 'declaring the delay ladder', signal, async (channel) => {
+      await establish(channel, namespacePlan(names), context.topology, 'the delay ladder')
+      for (let level = firstLevel; level <= need.level; level++) {
+        await establish(channel, levelPlan(names, level), context.topology, 'the delay ladder')
+        routes.addLevel(level)
+      }
+    })
+    return
+  }
+  const { topic, group } = need
+  if (need.need === 'shelf') {
+    const steps = [shelfStep(names.shelf(topic, group))]
+    await onChannel(link, context.clock, `declaring the dead letters of ${topic}`, signal, (channel) =>
+      establish(channel, steps, context.topology, `the dead letters of ${topic} for group ${group}`),
+    )
+    routes.addShelf(topic, group)
+    return
+  }
+  const single = names.queue(topic, group)
+  if (await exists(on, single, signal)) return routes.addGroup(topic, group, [single])
+  const lanes = Array.from({ length: need.partitions }, (_, lane) => names.lane(topic, group, lane))
+  if (await exists(on, lanes[0] as string, signal)) return routes.addGroup(topic, group, lanes)
+  // A group of a pattern that is read elsewhere, or none: the bindings of the delivery exchange know.
+  routes.addGroup(topic, group, 'delivery')
+}
+
+async function exists({ link, context }: Declaring, queue: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await onChannel(link, context.clock, `looking for queue ${queue}`, signal, (channel) =>
+      establish(channel, [{ do: 'queue', name: queue, args: {} }], 'check', queue),
+    )
+    return true
+  } catch (error) {
+    if (isMessagingError(error, 'not-found')) return false
+    throw error
+  }
+}

@@ -1,0 +1,232 @@
+import type { Dispatch, Driver, DriverContext, SendControl, SendResult, Subscription } from '@posthorn/core/driver'
+import { MessagingError } from '@posthorn/core/driver'
+import type { ChannelModel } from 'amqplib'
+import { backlogOf, shelfIn } from './admin.ts'
+import type { Outgoing } from './confirms.ts'
+import { type Link, linkTo } from './connection.ts'
+import { propertiesOf } from './convert.ts'
+import { type Declaring, declareTopic, provide } from './declaring.ts'
+import { closed, translated } from './errors.ts'
+import { namesIn } from './names.ts'
+import type { RabbitSettings } from './options.ts'
+import { type Need, routesOf } from './routes.ts'
+import { senderOn } from './sender.ts'
+import { type OpenSource, openSource } from './source.ts'
+import { readingOf } from './subscribing.ts'
+import { onChannel } from './topology.ts'
+
+/** The client behind the driver: `broker.driver.client`. */
+export interface RabbitClient {
+  /** The open connection that messages are sent on, if there is one just now. */
+  readonly sending: ChannelModel | undefined
+  /** The open connection that messages are read on, if there is one just now. */
+  readonly consuming: ChannelModel | undefined
+}
+
+/** Opens the sending connection; the consuming one follows with the first subscription. */
+export async function connectTo(settings: RabbitSettings, context: DriverContext): Promise<Driver<RabbitClient>> {
+  const names = namesIn(context.namespace)
+  const routes = routesOf(names)
+  const { clock } = context
+  let over = false
+  const links = openLinks(settings, context, (reason) => sender.block(reason))
+  const { sending, consuming } = links
+  const sender = senderOn(sending)
+  const sources = new Set<OpenSource>()
+  const declaring: Declaring = { link: sending, names, routes, settings, context }
+  const open = (): void => {
+    if (over) throw closed('this connection to RabbitMQ')
+  }
+  await sending.model()
+
+  /** Places messages; what cannot be placed yet is provided for, once per send. */
+  async function placed(batch: readonly Dispatch[], signal: AbortSignal): Promise<(Outgoing | MessagingError)[]> {
+    const failures = new Map<string, MessagingError>()
+    for (;;) {
+      const now = clock.now()
+      const needs = new Map<string, Need>()
+      const out = batch.map((message): Outgoing | MessagingError => {
+        try {
+          const target = routes.place(message, now)
+          if (!('need' in target)) {
+            const properties = propertiesOf(message, names, now)
+            if (target.descent !== undefined) properties.headers = { ...properties.headers, ...target.descent.headers }
+            return {
+              id: message.id,
+              exchange: target.exchange,
+              key: target.key,
+              body: bufferOf(message.body),
+              properties,
+            }
+          }
+          const name = JSON.stringify(target)
+          const failure = failures.get(name)
+          if (failure !== undefined) return failure
+          needs.set(name, target)
+          return unplaced
+        } catch (error) {
+          return translated(error, `message ${message.id}`)
+        }
+      })
+      if (needs.size === 0) return out
+      for (const [name, need] of needs)
+        await provide(declaring, need, signal).catch((error: unknown) => {
+          failures.set(name, translated(error, 'preparing a send'))
+        })
+    }
+  }
+
+  return {
+    client: {
+      get sending() {
+        return sending.current
+      },
+      get consuming() {
+        return consuming.current
+      },
+    },
+    async declare(topic, signal) {
+      open()
+      await declareTopic(declaring, topic, signal)
+    },
+    async send(batch, { signal, atomic, tx }: SendControl) {
+      if (over) return batch.map(() => ({ ok: false, error: closed('this connection to RabbitMQ') }))
+      if (atomic === true || tx !== undefined)
+        throw new MessagingError(
+          'unsupported',
+          "RabbitMQ's transactions are not atomic, so a batch cannot be sent all or none; use a store's outbox ({ tx })",
+        )
+      const out = await placed(batch, signal)
+      const ready = out.filter((each): each is Outgoing => !(each instanceof MessagingError))
+      if (ready.length === out.length) return sender.send(ready, signal)
+      const results = await sender.send(ready, signal)
+      let next = 0
+      return out.map(
+        (each): SendResult =>
+          each instanceof MessagingError ? { ok: false, error: each } : (results[next++] as SendResult),
+      )
+    },
+    async open(subscription, signal) {
+      open()
+      refuse(subscription)
+      const reading = readingOf({ ...declaring, consuming, sender }, subscription, signal)
+      const source = await openSource(subscription, reading, (ended) => sources.delete(ended))
+      sources.add(source)
+      if (over) await source.close()
+      return source
+    },
+    shelf: (topic, group) =>
+      shelfIn({
+        link: consuming,
+        clock,
+        names,
+        topic: topic.name,
+        group,
+        prepare: async (signal) => {
+          if (group !== undefined) await provide(declaring, { need: 'shelf', topic: topic.name, group }, signal)
+        },
+      }),
+    async lag(source, group, signal) {
+      open()
+      const name = 'pattern' in source ? source.pattern : source.name
+      let queues = 'pattern' in source ? [names.queue(name, group)] : routes.groupQueues(name, group)
+      if (queues === undefined) {
+        await provide(declaring, { need: 'group', topic: name, group, partitions: routes.partitionsOf(name) }, signal)
+        queues = routes.groupQueues(name, group)
+      }
+      const known = queues === undefined || queues === 'delivery' ? [names.queue(name, group)] : queues
+      const lag = await onChannel(sending, clock, `the lag of ${group} on ${name}`, signal, (channel) =>
+        backlogOf(channel, known),
+      )
+      const ours = [...sources].filter((each) => each.subscription.group === group && nameOf(each) === name)
+      return { ...lag, backlog: lag.backlog + ours.reduce((sum, each) => sum + each.unsettled, 0) }
+    },
+    async health() {
+      const troubled = [...sources].find((each) => each.trouble !== undefined)
+      const check = (name: string, link: Link, needed: boolean) => ({
+        name,
+        ok: link.blocked === undefined && (link.current !== undefined || !needed),
+        detail:
+          link.blocked !== undefined
+            ? `RabbitMQ takes no messages: ${link.blocked}`
+            : link.current !== undefined
+              ? 'connected'
+              : needed
+                ? 'not connected'
+                : 'not needed yet',
+      })
+      return [
+        check('rabbitmq sending', sending, !over),
+        {
+          ...check('rabbitmq consuming', consuming, sources.size > 0),
+          ...(troubled?.trouble === undefined ? {} : { ok: false, detail: troubled.trouble.message }),
+        },
+      ]
+    },
+    async close() {
+      if (over) return
+      over = true
+      await Promise.all([...sources].map((source) => source.close()))
+      await Promise.all([sending.close(), consuming.close()])
+    },
+  }
+}
+
+const unplaced = new MessagingError('internal', 'a message was not placed')
+
+const bufferOf = (body: Uint8Array): Buffer =>
+  Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+
+const nameOf = ({ subscription: { source } }: OpenSource): string =>
+  'pattern' in source ? source.pattern : source.name
+
+/** One connection to send on and one to consume on: the broker stops reading from a connection that sends when it is short of memory. */
+function openLinks(
+  settings: RabbitSettings,
+  context: DriverContext,
+  block: (reason: string | undefined) => void,
+): { readonly sending: Link; readonly consuming: Link } {
+  const { clock, connectTimeoutMs, report, clientId } = context
+  const away = new Set<string>()
+  const link = (role: string): Link =>
+    linkTo({
+      settings,
+      clock,
+      connectTimeoutMs,
+      name: `posthorn ${clientId} ${role}`,
+      events: {
+        up() {
+          if (away.delete(role) && away.size === 0) report({ event: 'connected' })
+        },
+        down(error) {
+          away.add(role)
+          report({ event: 'disconnected', error })
+        },
+        blocked(reason) {
+          if (role === 'sending') block(reason)
+          if (reason === undefined) {
+            if (away.delete('room') && away.size === 0) report({ event: 'connected' })
+            return
+          }
+          away.add('room')
+          const error = new MessagingError(
+            'throttled',
+            `RabbitMQ takes no messages: ${reason}; free memory or disk there`,
+          )
+          report({ event: 'disconnected', error })
+        },
+      },
+    })
+  const sending = link('sending')
+  return { sending, consuming: settings.connection === undefined ? link('consuming') : sending }
+}
+
+function refuse({ mode, from, group }: Subscription): void {
+  if (mode === 'replay')
+    throw new MessagingError('unsupported', 'RabbitMQ queues keep no history, so nothing can be replayed')
+  if (typeof from === 'object')
+    throw new MessagingError(
+      'unsupported',
+      `group ${group}: RabbitMQ queues keep no history, so a group starts with what is sent once its queue is there; leave from out`,
+    )
+}

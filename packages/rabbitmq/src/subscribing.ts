@@ -1,0 +1,147 @@
+import type { Arrival, MessagingError, Subscription } from '@posthorn/core/driver'
+import type { Channel } from 'amqplib'
+import type { Link } from './connection.ts'
+import { type Declaring, declareGroup } from './declaring.ts'
+import { conflict, translated, unavailable } from './errors.ts'
+import { openLanes } from './lanes.ts'
+import { mappingOf } from './options.ts'
+import { mappedBinding, namespacePlan } from './plan.ts'
+import type { Sender } from './sender.ts'
+import type { OpenReading, Reading } from './source.ts'
+import { openTap, type Tap } from './tap.ts'
+import { closeQuietly, establish } from './topology.ts'
+
+/** What is needed to read. */
+export interface Subscribing extends Declaring {
+  readonly consuming: Link
+  readonly sender: Sender
+}
+
+/** How a subscription is read: its queues made where they may be, and consumed. */
+export function readingOf(on: Subscribing, subscription: Subscription, signal: AbortSignal): OpenReading {
+  const { mode, order, group, filter, source } = subscription
+  return async (arrived, died) => {
+    if (mode !== 'shared') return privately(on, subscription, arrived, died)
+    const queues = await declareGroup(on, source, group, order, filter, signal)
+    const tapOn = tapsOf(on, subscription, queues.length, arrived, died)
+    const ours = 'name' in source && mappingOf(source.on, source.name) === undefined
+    if (order === 'none' || !ours || queues.length === 1) return single(await tapOn(queues[0] as string))
+    return inLanes(on, subscription, queues, tapOn, died)
+  }
+}
+
+const single = (tap: Tap): Reading => ({ taps: [tap], close: () => tap.close() })
+
+/** How taps of a subscription are opened. */
+function tapsOf(
+  { consuming, names, context, settings }: Subscribing,
+  { source, window, order, mode }: Subscription,
+  queues: number,
+  arrived: (arrival: Arrival) => void,
+  died: (error: MessagingError) => void,
+): (queue: string, channel?: Channel) => Promise<Tap> {
+  const mapped = 'name' in source && mappingOf(source.on, source.name) !== undefined
+  // Each queue counts for itself: together they may hold about twice the window, most of it not handed on yet.
+  const prefetch = queues === 1 ? window : Math.min(window, Math.max(8, Math.ceil((2 * window) / queues)))
+  return async (queue, channel) =>
+    openTap({
+      channel: channel ?? (await channelOn(consuming, `consuming from queue ${queue}`)),
+      clock: context.clock,
+      names,
+      queue,
+      prefetch: Math.min(65_535, Math.max(1, prefetch)),
+      topic: 'pattern' in source ? undefined : source.name,
+      counted: mode === 'shared' && !mapped && settings.queueType === 'quorum',
+      single: mode === 'shared' && order !== 'none',
+      arrived,
+      died,
+    })
+}
+
+async function inLanes(
+  on: Subscribing,
+  { source, group, member }: Subscription,
+  queues: readonly string[],
+  open: (queue: string) => Promise<Tap>,
+  failed: (error: MessagingError) => void,
+): Promise<Reading> {
+  const { names, context, consuming, sender } = on
+  const topic = 'name' in source ? source.name : source.pattern
+  const about = `joining group ${group} of ${topic}`
+  const exchange = names.members(topic, group)
+  const channel = await channelOn(consuming, about)
+  let why: unknown
+  channel.on('error', (error) => {
+    why = error
+  })
+  let over = false
+  channel.on('close', () => {
+    if (!over) failed(unavailable(why, about))
+  })
+  try {
+    const lanes = await openLanes({
+      clock: context.clock,
+      queues,
+      member,
+      exchange,
+      channel,
+      open,
+      say: (word) => sender.say(exchange, member, word),
+      failed,
+    })
+    return {
+      get taps() {
+        return lanes.taps
+      },
+      settled: lanes.settled,
+      async close() {
+        over = true
+        await lanes.close()
+        closeQuietly(channel)
+      },
+    }
+  } catch (error) {
+    over = true
+    closeQuietly(channel)
+    throw translated(error, about)
+  }
+}
+
+/** A queue of this member alone, gone with it: broadcast and reply addresses. */
+async function privately(
+  on: Subscribing,
+  subscription: Subscription,
+  arrived: (arrival: Arrival) => void,
+  died: (error: MessagingError) => void,
+): Promise<Reading> {
+  const { names, consuming, context } = on
+  const { source, group, mode } = subscription
+  const name = 'pattern' in source ? source.pattern : source.name
+  const queue = mode === 'reply' ? names.address(name) : names.queue(name, group)
+  const channel = await channelOn(consuming, `reading ${name}`)
+  channel.on('error', () => {})
+  try {
+    await channel.assertQueue(queue, { exclusive: true, durable: false, autoDelete: true })
+    if (mode === 'broadcast') {
+      const mapping = 'name' in source ? mappingOf(source.on, name) : undefined
+      const binding =
+        mapping?.exchange === undefined
+          ? ({ do: 'bind', queue, to: names.all, key: names.key(name, '*') } as const)
+          : mappedBinding(queue, mapping, mapping.exchange)
+      await establish(channel, [...namespacePlan(names), binding], context.topology, `broadcast of ${name}`)
+    }
+  } catch (error) {
+    closeQuietly(channel)
+    throw conflict(error, `the queue of ${name} for this process`)
+  }
+  return single(await tapsOf(on, subscription, 1, arrived, died)(queue, channel))
+}
+
+async function channelOn(link: Link, about: string): Promise<Channel> {
+  const model = await link.model()
+  const channel = await model.createChannel().catch((error: unknown) => {
+    throw translated(error, about)
+  })
+  channel.on('error', () => {})
+  return channel
+}

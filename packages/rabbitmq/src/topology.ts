@@ -1,0 +1,101 @@
+import type { Clock, DriverContext } from '@posthorn/core/driver'
+import { MessagingError } from '@posthorn/core/driver'
+import type { Channel } from 'amqplib'
+import { type Link, within } from './connection.ts'
+import { aborted, conflict, translated } from './errors.ts'
+import type { Step } from './plan.ts'
+
+/** Longest that the broker may take for what is asked of it at set-up: amqplib itself waits for ever. */
+const answerMs = 15_000
+
+/** Runs work on a channel of its own: an error closes a channel, and it must be nobody else's. */
+export async function onChannel<T>(
+  link: Link,
+  clock: Clock,
+  about: string,
+  signal: AbortSignal,
+  work: (channel: Channel) => Promise<T>,
+): Promise<T> {
+  if (signal.aborted) throw aborted(about, signal)
+  let channel: Channel | undefined
+  const run = async (): Promise<{ readonly value: T }> => {
+    const model = await link.model()
+    channel = await model.createChannel().catch((error: unknown) => {
+      throw translated(error, about)
+    })
+    channel.on('error', () => {})
+    return { value: await work(channel) }
+  }
+  let stop = (): void => {}
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(aborted(about, signal))
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    const done = await Promise.race([within(run(), answerMs, clock), stopped])
+    if (done === undefined) throw new MessagingError('unavailable', `${about}: no answer within ${answerMs} ms`)
+    return done.value
+  } finally {
+    signal.removeEventListener('abort', stop)
+    closeQuietly(channel)
+  }
+}
+
+/** Closes a channel without waiting and without complaint: it may be closed already, or have nobody at the other end. */
+export function closeQuietly(channel: Channel | undefined): void {
+  channel?.close().catch(() => {})
+}
+
+/** Makes what is not there, or looks whether it is, or trusts that it is. */
+export async function establish(
+  channel: Channel,
+  steps: readonly Step[],
+  mode: DriverContext['topology'],
+  about: string,
+): Promise<void> {
+  if (mode === 'none') return
+  for (const step of steps) {
+    try {
+      if (mode === 'declare') await make(channel, step)
+      else await look(channel, step)
+    } catch (error) {
+      throw mode === 'declare' ? conflict(error, `${about}, ${nameOf(step)}`) : missing(error, about, step)
+    }
+  }
+}
+
+function make(channel: Channel, step: Step): Promise<unknown> {
+  switch (step.do) {
+    case 'exchange':
+      return channel.assertExchange(step.name, step.type, { internal: step.open !== true, arguments: step.args ?? {} })
+    case 'queue':
+      return channel.assertQueue(step.name, { arguments: step.args })
+    case 'bind':
+      return channel.bindQueue(step.queue, step.to, step.key, step.args)
+    case 'link':
+      return channel.bindExchange(step.exchange, step.to, step.key)
+  }
+}
+
+/** Bindings cannot be looked at by AMQP. */
+async function look(channel: Channel, step: Step): Promise<unknown> {
+  if (step.do === 'exchange') return channel.checkExchange(step.name)
+  if (step.do === 'queue') return channel.checkQueue(step.name)
+  return undefined
+}
+
+function nameOf(step: Step): string {
+  if (step.do === 'bind') return `binding queue ${step.queue} to ${step.to}`
+  if (step.do === 'link') return `binding exchange ${step.exchange} to ${step.to}`
+  return `${step.do} ${step.name}`
+}
+
+function missing(error: unknown, about: string, step: Step): MessagingError {
+  const ours = translated(error, `${about}, ${nameOf(step)}`)
+  if (ours.code !== 'not-found') return ours
+  return new MessagingError(
+    'not-found',
+    `${about}: there is no ${nameOf(step)}; have it made (docs/brokers/rabbitmq.md lists all), or connect with topology: 'declare'`,
+    { cause: error },
+  )
+}
