@@ -97,8 +97,8 @@ export function createProducer(
       out.go(door, body, asked, undefined, extras, resolve, reject)
       return
     }
-    const epoch = flush.begin()
     const outgoing = outgoingOf(door, body, asked)
+    const epoch = flush.begin()
     // A failure is counted once: by the way out, or here if no middleware let the message come so far.
     let told = false
     chain(outgoing, (given) => {
@@ -111,12 +111,17 @@ export function createProducer(
           failed(refuse(error))
         }
       })
-    })
-      .finally(() => flush.end(epoch))
-      .then(resolve, (error) => {
+    }).then(
+      (receipt) => {
+        flush.end(epoch)
+        resolve(receipt)
+      },
+      (error) => {
         if (!told) out.failed(outgoing.topic, outgoing.id, messagingError(error))
+        flush.end(epoch)
         reject(error)
-      })
+      },
+    )
   }
   function outgoingOf(door: Door, body: unknown, asked: PostOptions | undefined): Outgoing {
     return {

@@ -37,7 +37,11 @@ export async function cancel(
   const tx = options?.tx
   const { driver, keeper } = runtime
   return within(runtime, timeoutMs, undefined, `cancelling ${id} of ${topic}`, async () => {
-    if (waitsAtDriver(runtime) && driver.cancel !== undefined) return driver.cancel(id, topic, tx)
+    if (waitsAtDriver(runtime) && driver.cancel !== undefined) {
+      const answer = await driver.cancel(id, topic, tx)
+      // A delay beyond the driver's own reach waits in its store.
+      if (answer !== 'unknown' || keeper === undefined) return answer
+    }
     if (keeper !== undefined) return keeper.cancel(id, topic, tx)
     throw lacksKeeper(runtime, 'cancel()')
   })
@@ -63,7 +67,11 @@ export async function reschedule(
   const tx = options?.tx
   const { driver, keeper } = runtime
   return within(runtime, timeoutMs, undefined, `rescheduling ${id} of ${topic}`, async () => {
-    if (waitsAtDriver(runtime) && driver.reschedule !== undefined) return driver.reschedule(id, topic, notBefore, tx)
+    if (waitsAtDriver(runtime) && driver.reschedule !== undefined) {
+      const answer = await driver.reschedule(id, topic, notBefore, tx)
+      // A delay beyond the driver's own reach waits in its store.
+      if (answer !== 'unknown' || keeper === undefined) return answer
+    }
     if (keeper !== undefined) return keeper.reschedule(id, topic, notBefore, tx)
     throw lacksKeeper(runtime, 'reschedule()')
   })
