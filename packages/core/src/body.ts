@@ -64,7 +64,7 @@ export function decodeBody(parts: TopicParts | undefined, message: Encased): unk
 function encoded(parts: TopicParts, value: unknown, context: CodecContext): EncodedBody | Promise<EncodedBody> {
   const refuse = (cause: unknown): never => {
     if (isMessagingError(cause)) throw cause
-    const message = `the body for ${parts.name} could not be encoded as ${parts.codec.contentType}: ${describe(cause)}`
+    const message = `the body for ${parts.name} could not be encoded as ${parts.codec.contentType}: ${reason(cause)}`
     throw new MessagingError('codec', message, { cause })
   }
   let result: Encoded | Promise<Encoded>
@@ -98,13 +98,16 @@ function codecNamed(contentType: string | undefined): Codec {
 
 function unreadable(codec: Codec, message: Encased, cause: unknown): MessagingError {
   if (isMessagingError(cause)) return cause
-  // A parser's error quotes the body, which is nobody's business in a log.
-  const why = cause instanceof SyntaxError ? 'it is malformed' : describe(cause)
   return new MessagingError(
     'codec',
-    `the body of ${message.id} on ${message.topic} (${message.body.length} bytes) could not be read as ${codec.contentType}: ${why}`,
+    `the body of ${message.id} on ${message.topic} (${message.body.length} bytes) could not be read as ${codec.contentType}: ${reason(cause)}`,
     { cause },
   )
+}
+
+/** Why a codec failed. A parser's error quotes the body, which is nobody's business in a log. */
+function reason(cause: unknown): string {
+  return cause instanceof SyntaxError ? 'it is malformed' : describe(cause)
 }
 
 function accepted(parts: TopicParts | undefined, message: Encased, value: unknown): unknown {
@@ -137,10 +140,14 @@ function upcast(parts: TopicParts, message: Encased, value: unknown): unknown {
 }
 
 function stepped(message: Encased, version: number, step: (body: unknown) => unknown, value: unknown): unknown {
-  try {
-    return step(value)
-  } catch (cause) {
-    const text = `the body of ${message.id} on ${message.topic} could not be brought from version ${version} to ${version + 1}: ${describe(cause)}`
+  const refuse = (cause: unknown): never => {
+    const text = `the body of ${message.id} on ${message.topic} could not be brought from version ${version} to ${version + 1}: ${reason(cause)}`
     throw new MessagingError('codec', text, { cause })
+  }
+  try {
+    const next = step(value)
+    return next instanceof Promise ? next.catch(refuse) : next
+  } catch (cause) {
+    return refuse(cause)
   }
 }
