@@ -1,4 +1,4 @@
-import { callable, checkOptions, ms, object, oneOf, type Shape, show, signal, whole } from '../checked.ts'
+import { callable, checkOptions, ms, object, oneOf, plainName, plainName, type Shape, show, signal, whole } from '../checked.ts'
 import { batched } from '../consuming/batches.ts'
 import { type Engine, startEngine } from '../consuming/consumer.ts'
 import { verdictOf } from '../consuming/handling.ts'
@@ -28,10 +28,6 @@ import type { Runtime } from './runtime.ts'
 export const drainMs = 30_000
 
 const list = (value: unknown): string | undefined => (Array.isArray(value) ? undefined : 'an array of extensions')
-const text = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' && value.length <= 200 && !/[\p{Cc}*#]/u.test(value)
-    ? undefined
-    : 'a name of 1 to 200 characters without control characters, * and #'
 const from = (value: unknown): string | undefined => {
   if (value === 'earliest' || value === 'latest') return undefined
   if (typeof value === 'object' && value !== null) {
@@ -57,7 +53,7 @@ const batch = (value: unknown): string | undefined => {
 }
 
 const membership: Shape = {
-  group: text,
+  group: plainName,
   mode: oneOf('shared', 'broadcast'),
   order: oneOf('key', 'topic', 'none'),
   window: whole(1, 1_000_000),
