@@ -5,4 +5,5 @@ import { fromUrl } from './index.ts'
 
 const url = await ensure('kafka')
 
-conformance({ name: 'kafka', adapter: () => fromUrl(url) as Adapter })
+for (const client of ['kafkajs', 'platformatic'])
+  conformance({ name: 'kafka', adapter: () => fromUrl(`${url}?client=${client}`) as Adapter })

@@ -1,7 +1,10 @@
+import type { Admin } from '@platformatic/kafka'
 import type { Adapter } from '@posthorn/core'
 import { type AdapterPlan, type DriverContext, defineAdapter, type Traits } from '@posthorn/core/driver'
 import type { Kafka } from 'kafkajs'
-import { type ClientSettings, kafkajsClient } from './clients/kafkajs.ts'
+import { kafkajsClient } from './clients/kafkajs.ts'
+import { platformaticClient } from './clients/platformatic.ts'
+import type { ClientSettings } from './clients/port.ts'
 import { kafkaDriver, requestTimeoutMs } from './driver.ts'
 import { type KafkaMapping, type KafkaOptions, optionsOfUrl, type Settings, settingsOf } from './options.ts'
 
@@ -43,22 +46,30 @@ function traitsOf({ maxBytes }: Settings): Traits {
   }
 }
 
-/** Apache Kafka, by kafkajs or (`client: 'platformatic'`) by @platformatic/kafka. */
-export function kafka(options: KafkaOptions): Adapter<typeof capabilities, Kafka> {
+/** Apache Kafka by kafkajs. */
+export function kafka(
+  options: KafkaOptions & { readonly client?: 'kafkajs' | undefined },
+): Adapter<typeof capabilities, Kafka>
+/** Apache Kafka by @platformatic/kafka. */
+export function kafka(options: KafkaOptions & { readonly client: 'platformatic' }): Adapter<typeof capabilities, Admin>
+/** Apache Kafka by whichever client the options name. */
+export function kafka(options: KafkaOptions): Adapter<typeof capabilities, Kafka | Admin>
+export function kafka(options: KafkaOptions): Adapter<typeof capabilities, Kafka | Admin> {
   const settings = settingsOf(options)
-  const plan: AdapterPlan<Kafka> = {
+  const plan: AdapterPlan<Kafka | Admin> = {
     traits: traitsOf(settings),
     address: settings.endpoints.map(({ host, port }) => `${host}:${port}`).join(','),
     async connect(context) {
-      const client = await kafkajsClient(clientSettings(settings, context))
-      return kafkaDriver(client, settings, context)
+      const given = clientSettings(settings, context)
+      const client = await (settings.client === 'kafkajs' ? kafkajsClient(given) : platformaticClient(given))
+      return kafkaDriver<Kafka | Admin>(client, settings, context)
     },
   }
   return defineAdapter('kafka', capabilities, plan)
 }
 
 /** The adapter that a URL names, as in `kafka://localhost:9092`. */
-export function fromUrl(url: string): Adapter<typeof capabilities, Kafka> {
+export function fromUrl(url: string): Adapter<typeof capabilities, Kafka | Admin> {
   return kafka(optionsOfUrl(url))
 }
 

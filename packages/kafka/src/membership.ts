@@ -75,7 +75,9 @@ export function groupMember(
     const member: Member = { group, generation: joined.generation, member: joined.member }
     const plan = joined.leader === joined.member ? await planOf(joined) : []
     if (closing.signal.aborted) return
-    const assignment = decodeAssignment(await cluster.wire.sync(node, { ...member, assignments: plan }))
+    const assignment = decodeAssignment(
+      await cluster.wire.sync(node, { ...member, protocol: protocolName, assignments: plan }),
+    )
     place = member
     events.assigned(assignment, member, before !== joined.member)
   }

@@ -1,3 +1,4 @@
+import { visibility } from './aborted.ts'
 import type { NativeStored } from './kafkajs-internals.ts'
 import type { FetchAnswer, StoredRecord } from './port.ts'
 
@@ -14,15 +15,19 @@ export function fetchAnswer(topic: string, asked: number, committedOnly: boolean
   const highWatermark = Number(data.highWatermark)
   const stable = Number(data.lastStableOffset ?? -1)
   const end = committedOnly && stable >= 0 ? Math.min(stable, highWatermark) : highWatermark
-  const aborted = abortedIn(committedOnly ? (data.abortedTransactions ?? []) : [])
+  const undone = committedOnly ? (data.abortedTransactions ?? []) : []
+  const counts = visibility(
+    undone.map(({ producerId, firstOffset }) => ({ producer: producerId, first: Number(firstOffset) })),
+  )
   const records: StoredRecord[] = []
   let next = asked
   for (const message of data.messages) {
     const offset = Number(message.offset)
-    const left = aborted(message, offset)
+    const { producerId = '', inTransaction = false } = message.batchContext ?? {}
+    const visible = counts(offset, producerId, inTransaction, message.isControlRecord === true)
     if (offset < asked) continue
     next = offset + 1
-    if (left || message.isControlRecord === true) continue
+    if (!visible) continue
     records.push({
       offset,
       key: message.key,
@@ -46,23 +51,4 @@ function headersOf(headers: NativeStored['headers']): Readonly<Record<string, Ui
     if (one !== undefined && one !== null) out[name] = one
   }
   return out
-}
-
-/** Whether a record belongs to a transaction that was aborted; must see all records in order. */
-function abortedIn(
-  transactions: readonly { producerId: string; firstOffset: string }[],
-): (message: NativeStored, offset: number) => boolean {
-  if (transactions.length === 0) return () => false
-  const coming = transactions.map(({ producerId, firstOffset }) => ({ producerId, first: Number(firstOffset) }))
-  coming.sort((a, b) => a.first - b.first)
-  const open = new Set<string>()
-  return (message, offset) => {
-    while (coming.length > 0 && (coming[0]?.first as number) <= offset) open.add(coming.shift()?.producerId as string)
-    const { producerId = '', inTransaction = false } = message.batchContext ?? {}
-    if (message.isControlRecord === true) {
-      open.delete(producerId)
-      return true
-    }
-    return inTransaction && open.has(producerId)
-  }
 }

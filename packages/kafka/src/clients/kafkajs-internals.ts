@@ -147,7 +147,6 @@ export interface NativeBroker {
   describeConfigs(request: { resources: readonly { type: number; name: string }[] }): Promise<{
     readonly resources: readonly { configEntries: readonly { configName: string; configValue: string | null }[] }[]
   }>
-  deleteGroups(groups: readonly string[]): Promise<unknown>
 }
 interface NativeTransaction {
   readonly transactionalId: string

@@ -3,16 +3,17 @@ import { connect as connectTls } from 'node:tls'
 import type { Kafka } from 'kafkajs'
 import { Fault } from '../errors.ts'
 import type { Endpoint, Login } from '../options.ts'
+import { byTopic } from './grouping.ts'
 import { compressionNumber, useCodecs } from './kafkajs-codecs.ts'
 import { faultOfKafkajs } from './kafkajs-faults.ts'
 import { fetchAnswer } from './kafkajs-fetch.ts'
 import { internals, type NativeBroker, silence } from './kafkajs-internals.ts'
 import type {
+  ClientSettings,
   CommittedOffset,
   FetchAnswer,
   KafkaClient,
   OffsetAnswer,
-  Partition,
   ProduceAnswer,
   ProducePart,
   ProduceRequest,
@@ -20,16 +21,6 @@ import type {
   TransactionIdentity,
   Wire,
 } from './port.ts'
-
-/** What both clients are made with. */
-export interface ClientSettings {
-  readonly endpoints: readonly Endpoint[]
-  readonly clientId: string
-  readonly tls: object | undefined
-  readonly login: Login | undefined
-  readonly connectTimeoutMs: number
-  readonly requestTimeoutMs: number
-}
 
 /** kafkajs behind the port. */
 export async function kafkajsClient(settings: ClientSettings): Promise<KafkaClient<Kafka>> {
@@ -164,19 +155,6 @@ function pool(settings: ClientSettings) {
       nodes.clear()
     },
   }
-}
-
-function byTopic<T extends Partition, P>(
-  items: readonly T[],
-  partition: (item: T) => P,
-): { topic: string; partitions: P[] }[] {
-  const topics = new Map<string, P[]>()
-  for (const item of items) {
-    const list = topics.get(item.topic)
-    if (list === undefined) topics.set(item.topic, [partition(item)])
-    else list.push(partition(item))
-  }
-  return [...topics].map(([topic, partitions]) => ({ topic, partitions }))
 }
 
 const placed = ({ partition, offset, metadata }: CommittedOffset) => ({ partition, offset: String(offset), metadata })
@@ -412,9 +390,6 @@ function wire(settings: ClientSettings): Wire {
         const entries = resources[0]?.configEntries ?? []
         return new Map(entries.map(({ configName, configValue }) => [configName, configValue ?? '']))
       }),
-    async deleteGroups(node, groups) {
-      await ask(node, (broker) => broker.deleteGroups(groups))
-    },
     async close() {
       end()
     },

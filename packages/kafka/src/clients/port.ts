@@ -1,5 +1,18 @@
 // What we ask of a client: the requests of Kafka's protocol, one method each. Order, sequences, groups and offsets are kept above.
+
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import type { Fault } from '../errors.ts'
+import type { Endpoint, Login } from '../options.ts'
+
+/** What a client is made with. */
+export interface ClientSettings {
+  readonly endpoints: readonly Endpoint[]
+  readonly clientId: string
+  readonly tls: TlsOptions | undefined
+  readonly login: Login | undefined
+  readonly connectTimeoutMs: number
+  readonly requestTimeoutMs: number
+}
 
 /** The requests of one set of connections. Each rejects with a `Fault` only, within the client's request time-out; none is tried again here. */
 export interface Wire {
@@ -32,7 +45,6 @@ export interface Wire {
   ): Promise<readonly { topic: string; fault: Fault | undefined }[]>
   /** Values of a topic's settings by name. */
   settings(node: number, topic: string): Promise<ReadonlyMap<string, string>>
-  deleteGroups(node: number, groups: readonly string[]): Promise<void>
   /** Ends all connections at once; what is under way rejects. */
   close(): Promise<void>
 }
@@ -141,6 +153,7 @@ export interface JoinAnswer {
   readonly members: readonly { readonly member: string; readonly metadata: Uint8Array }[]
 }
 export interface SyncRequest extends Member {
+  readonly protocol: string
   readonly assignments: readonly { readonly member: string; readonly assignment: Uint8Array }[]
 }
 /** -1 as the offset: nothing committed. */

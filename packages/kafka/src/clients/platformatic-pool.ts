@@ -1,0 +1,130 @@
+import type { API, Connection, ConnectionOptions } from '@platformatic/kafka'
+import { Fault } from '../errors.ts'
+import type { Endpoint, Login } from '../options.ts'
+import type { ClientSettings } from './port.ts'
+
+type Library = typeof import('@platformatic/kafka')
+
+/** Requests that wait long have a connection of their own: what follows on the same one would wait, too. */
+export type Lane = 'short' | 'fetch' | 'join'
+
+/** Connections by address, opened when needed and dropped when they fail. */
+export interface Pool {
+  learn(id: number, endpoint: Endpoint): void
+  /** Runs a request on a node; an answer that tells of errors is an answer. */
+  ask<A extends unknown[], R>(id: number, lane: Lane, api: API<A, R>, ...args: A): Promise<R>
+  /** On whichever node answers first in turn. */
+  anyone<A extends unknown[], R>(api: API<A, R>, ...args: A): Promise<R>
+  end(): void
+}
+
+/** How long a joining may wait for the other members. */
+const joinTimeoutMs = 45_000
+
+/** A pool over the library's single connections. */
+export function pool(library: Library, settings: ClientSettings): Pool {
+  const connections = new Map<string, Promise<Connection>>()
+  const open = new Set<Connection>()
+  const addresses = new Map<number, Endpoint>()
+  let closed = false
+
+  const connected = async ({ host, port }: Endpoint, lane: Lane): Promise<Connection> => {
+    if (closed) throw new Fault('refused', 'CLOSED', 'the connection was closed')
+    const name = `${lane} ${host}:${port}`
+    const found = connections.get(name)
+    const held = await found?.catch(() => undefined)
+    if (held?.isConnected() === true) return held
+    if (found !== undefined && connections.get(name) === found) connections.delete(name)
+    const waiting = connections.get(name)
+    if (waiting !== undefined) return waiting
+    const opening = begin(host, port, lane)
+    connections.set(name, opening)
+    return opening
+  }
+  const begin = async (host: string, port: number, lane: Lane): Promise<Connection> => {
+    const options: ConnectionOptions = {
+      connectTimeout: settings.connectTimeoutMs,
+      requestTimeout: lane === 'join' ? joinTimeoutMs : settings.requestTimeoutMs,
+      maxInflights: 100,
+      ...(settings.tls === undefined ? {} : { tls: settings.tls, tlsServerName: true }),
+      ...(settings.login === undefined ? {} : { sasl: saslOf(settings.login) }),
+    }
+    const connection = new library.Connection(settings.clientId, options)
+    // Without a listener an error that comes later would end the process.
+    connection.on('error', () => {})
+    open.add(connection)
+    connection.once('close', () => open.delete(connection))
+    try {
+      await connection.connect(host, port)
+      return connection
+    } catch (error) {
+      open.delete(connection)
+      connection.socket?.destroy()
+      throw faultOfPlatformatic(library, error, false)
+    }
+  }
+  const request = async <A extends unknown[], R>(connection: Connection, api: API<A, R>, args: A): Promise<R> => {
+    try {
+      return await api.async(connection, ...args)
+    } catch (error) {
+      if (error instanceof library.ResponseError && error['response'] !== undefined) return error['response'] as R
+      const fault = faultOfPlatformatic(library, error, true)
+      if (fault.kind === 'connection') connection.socket?.destroy()
+      throw fault
+    }
+  }
+  return {
+    learn(id, endpoint) {
+      addresses.set(id, endpoint)
+    },
+    async ask(id, lane, api, ...args) {
+      const endpoint = addresses.get(id)
+      if (endpoint === undefined) throw new Fault('refused', 'CONNECTION', `node ${id} has no known address`)
+      return request(await connected(endpoint, lane), api, args)
+    },
+    async anyone(api, ...args) {
+      let last: Fault | undefined
+      for (const endpoint of [...addresses.values(), ...settings.endpoints]) {
+        try {
+          return await request(await connected(endpoint, 'short'), api, args)
+        } catch (error) {
+          last = faultOfPlatformatic(library, error, true)
+          if (last.kind !== 'connection' && last.kind !== 'refused') throw last
+        }
+      }
+      throw last ?? new Fault('refused', 'CONNECTION', 'there is no address to connect to')
+    },
+    end() {
+      closed = true
+      for (const connection of open) connection.socket?.destroy()
+      for (const connection of open) void connection.close().catch(() => {})
+      open.clear()
+    },
+  }
+}
+
+function saslOf(login: Login): NonNullable<ConnectionOptions['sasl']> {
+  if (login.mechanism === 'oauthbearer') return { mechanism: 'OAUTHBEARER', token: login.token }
+  const mechanism = login.mechanism.toUpperCase() as 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+  return { mechanism, username: login.user, password: login.password }
+}
+
+/** What the library threw, by its innermost cause. */
+export function faultOfPlatformatic(library: Library, error: unknown, sent: boolean): Fault {
+  if (error instanceof Fault) return error
+  let text = error instanceof Error ? error.message : String(error)
+  for (let each = error; each instanceof Error; each = each.cause) {
+    text = each.message
+    if (each instanceof library.AuthenticationError)
+      return new Fault('login', 'SASL_AUTHENTICATION_FAILED', each.message, error)
+    if (each instanceof library.UnsupportedCompressionError)
+      return new Fault('broker', 'UNSUPPORTED_COMPRESSION_TYPE', each.message, error)
+  }
+  if (
+    error instanceof library.NetworkError ||
+    error instanceof library.TimeoutError ||
+    (error instanceof Error && 'code' in error && /^E[A-Z]+$/.test(String(error.code)))
+  )
+    return new Fault(sent ? 'connection' : 'refused', 'CONNECTION', text, error)
+  return new Fault('client', 'PLATFORMATIC', text, error)
+}
