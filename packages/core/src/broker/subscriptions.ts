@@ -1,4 +1,4 @@
-import { callable, checkOptions, ms, object, oneOf, plainName, plainName, type Shape, show, signal, whole } from '../checked.ts'
+import { callable, checkOptions, ms, object, oneOf, plainName, type Shape, show, signal, whole } from '../checked.ts'
 import { batched } from '../consuming/batches.ts'
 import { type Engine, startEngine } from '../consuming/consumer.ts'
 import { verdictOf } from '../consuming/handling.ts'
@@ -36,15 +36,12 @@ const from = (value: unknown): string | undefined => {
   }
   return "'earliest', 'latest', { time: a Date } or { position: a string }"
 }
-const concurrency = (value: unknown): string | undefined =>
-  typeof value === 'object' && value !== null
-    ? (checkOptions('consume(): concurrency', value, {
-        process: whole(1, 100_000),
-        group: whole(1, 100_000),
-        key: whole(1, 100_000),
-      }),
-      undefined)
-    : whole(1, 100_000)(value)
+const concurrency = (value: unknown): string | undefined => {
+  const each = whole(1, 100_000)
+  if (object(value) !== undefined) return each(value)
+  checkOptions('consume(): concurrency', value, { process: each, group: each, key: each })
+  return Object.keys(value as object).length > 0 ? undefined : 'a whole number, or { process } or { key }'
+}
 const batch = (value: unknown): string | undefined => {
   if (object(value) !== undefined) return 'an object { size, waitMs }'
   checkOptions('consume(): batch', value, { size: whole(1, 100_000), waitMs: ms(0, 3_600_000) })
