@@ -81,15 +81,17 @@ export function letters<T>(stage: Stage, of: DeadLetters<T>, count: number): Pro
   })
 }
 
-/** Fails unless the call is refused by this code, and the message names what is wrong. */
-export async function refused(code: string, call: () => unknown, names?: RegExp): Promise<void> {
+/** Fails unless the call is refused by this code, and the message names what is wrong; `of` says which of many it was. */
+export async function refused(code: string | RegExp, call: () => unknown, names?: RegExp, of = 'it'): Promise<void> {
   let error: unknown
   try {
     await call()
   } catch (thrown) {
     error = thrown
   }
-  assert.ok(error !== undefined, `it was not refused, but ${code} was expected`)
-  assert.equal((error as { readonly code?: unknown }).code, code, String(error))
+  assert.ok(error !== undefined, `${of} was not refused, but ${code} was expected`)
+  const found = String((error as { readonly code?: unknown }).code)
+  const fits = typeof code === 'string' ? found === code : code.test(found)
+  assert.ok(fits, `${of} was refused as ${found} and not as ${code}: ${error}`)
   if (names !== undefined) assert.match((error as Error).message, names)
 }

@@ -1,7 +1,7 @@
 // The second door of testkit: the suite itself, which needs vitest.
 
 import { planOf } from '@posthorn/core/driver'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { capabilityTable } from '../capability-table.ts'
 import { chapters } from './chapters.ts'
 import { claimsOf, differences } from './claims.ts'
@@ -21,7 +21,10 @@ export function conformance(harness: Harness): void {
       if (row !== undefined)
         expect(differences(row, claimsOf(adapter.capabilities, planOf(adapter).traits))).toEqual([])
     })
-    const gate = gateOf(harness.concurrency ?? 5)
+    // The suite waits more than it computes; vitest's own limit of 5 would make a fast broker wait, too.
+    const concurrency = harness.concurrency ?? 5
+    vi.setConfig({ maxConcurrency: concurrency })
+    const gate = gateOf(concurrency)
     for (const chapter of chapters) {
       describe.concurrent(`${chapter.layer}: ${chapter.name}`, () => {
         for (const scenario of chapter.scenarios) {

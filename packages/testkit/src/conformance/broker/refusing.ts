@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { pattern, retry, topic } from '@posthorn/core'
+import { awkwardNames, awkwardTexts, refusedHeaders, refusedIds, refusedNames, refusedNumbers } from '../../hostile.ts'
+import { hostileBodies, refusedValues } from '../../hostile-bodies.ts'
 import { broker, calls, letters, refused, topicFor } from '../broker-stage.ts'
-import { hostileBodies } from '../hostile-bodies.ts'
 import type { Chapter } from '../scenario.ts'
 
 const handler = async (): Promise<void> => {}
@@ -15,9 +16,8 @@ export const refusing: Chapter = {
       id: 'refusing.topic-names',
       says: 'a topic name that no broker could carry is refused when it is made',
       run: async () => {
-        for (const name of ['', 'a\nb', 'a\0b', 'a*', 'a.#', '~mine', 'x'.repeat(10_000), 42, undefined])
-          await refused('invalid', () => topic(name as string))
-        for (const name of ['', 'a.#.b', 'a.b*', '#x']) await refused('invalid', () => pattern(name))
+        for (const { name, make } of refusedNames) await refused('invalid', () => topic(make() as string), /./, name)
+        for (const bad of ['', 'a.#.b', 'a.b*', '#x']) await refused('invalid', () => pattern(bad))
       },
     },
     {
@@ -26,8 +26,8 @@ export const refusing: Chapter = {
       run: async (stage) => {
         const one = await broker(stage)
         const orders = topicFor<number>(stage)
-        for (const group of ['', 'a\nb', '*', 'x'.repeat(10_000), 7])
-          await refused('invalid', () => one.consume(orders, { group: group as string }, handler))
+        for (const { name, make } of refusedNames)
+          await refused('invalid', () => one.consume(orders, { group: make() as string }, handler), /./, name)
       },
     },
     {
@@ -100,29 +100,138 @@ export const refusing: Chapter = {
       },
     },
     {
-      id: 'refusing.hostile-bodies',
-      says: 'bodies of every hostile kind arrive as they were, or are refused; nothing hangs and nothing is lost',
+      id: 'refusing.values',
+      says: 'values that JSON cannot carry there and back are refused as codec before anything is sent',
       run: async (stage) => {
         const one = await broker(stage)
-        const orders = topicFor<unknown>(stage, { key: () => 'k', partitions: 1 })
+        const orders = topicFor<unknown>(stage)
         const producer = one.producer()
-        const kept: unknown[] = []
-        for (const body of hostileBodies()) {
-          const sent = await producer.send(orders, body).then(
-            () => true,
-            (error: { readonly code?: string }) => {
-              assert.ok(['codec', 'too-large', 'invalid'].includes(error.code ?? ''), String(error))
-              return false
-            },
-          )
-          if (sent) kept.push(body)
-        }
-        assert.ok(kept.length >= 5)
+        for (const { name, make } of refusedValues)
+          await refused('codec', () => producer.send(orders, make()), /./, name)
         const seen = calls<unknown>(stage)
         await one.consume(orders, { group: 'g' }, seen.handler)
-        await seen.reached(kept.length)
-        for (const [n, body] of kept.entries())
-          assert.equal(JSON.stringify(seen.bodies[n]), JSON.stringify(body), `body ${n}`)
+        await seen.noMore()
+      },
+    },
+    {
+      id: 'refusing.every-number',
+      says: 'what is neither a time nor a count is refused by the name of its option, wherever one is asked for',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        for (const { name, make } of refusedNumbers) {
+          for (const option of ['delayMs', 'expiresInMs', 'priority', 'partition'])
+            await refused(
+              'invalid',
+              () => one.producer().send(orders, 1, { [option]: make() }),
+              new RegExp(option),
+              name,
+            )
+          await refused(
+            'invalid',
+            () => one.consume(orders, { group: 'g', window: make() as number }, handler),
+            /window/,
+            name,
+          )
+        }
+      },
+    },
+    {
+      id: 'refusing.ids-and-headers',
+      says: 'ids and headers that no wire carries, or that are ours, are refused before anything is sent',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        const producer = one.producer()
+        for (const { name, make } of refusedIds)
+          await refused('invalid', () => producer.send(orders, 1, { id: make() as string }), /./, name)
+        for (const { name, make } of refusedHeaders)
+          await refused(/invalid|too-large/, () => producer.send(orders, 1, { headers: make() as never }), /./, name)
+        const seen = calls<number>(stage)
+        await one.consume(orders, { group: 'g' }, seen.handler)
+        await seen.noMore()
+      },
+    },
+    {
+      id: 'refusing.awkward-texts',
+      says: 'awkward texts as header, key and tag come back letter by letter, or are refused as invalid',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        const producer = one.producer()
+        const texts = awkwardTexts.map(({ make }) => make())
+        const kept = new Set<number>()
+        await Promise.all(
+          texts.flatMap((text, n) =>
+            [{ headers: { h: text } }, { key: text }, { tag: text }].map((options, place) =>
+              producer.send(orders, n * 3 + place, options).then(
+                () => kept.add(n * 3 + place),
+                (error: { readonly code?: unknown }) =>
+                  assert.match(String(error.code), /invalid|too-large/, String(error)),
+              ),
+            ),
+          ),
+        )
+        assert.ok(kept.size > texts.length)
+        const seen = calls<number>(stage)
+        await one.consume(orders, { group: 'g', order: 'none' }, seen.handler)
+        await seen.reached(kept.size)
+        for (const { body, headers, key, tag } of seen.all) {
+          const got = [headers['h'], key, tag][body % 3]
+          assert.equal(got, texts[Math.floor(body / 3)])
+        }
+      },
+    },
+    {
+      id: 'refusing.awkward-names',
+      says: 'topics whose names look like syntax are topics like others, each apart from the rest',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const topics = awkwardNames.flatMap(({ name, make }) => {
+          try {
+            return [topic<string>(make(), { groups: ['g'], partitions: 1 })]
+          } catch (error) {
+            assert.equal((error as { readonly code?: unknown }).code, 'invalid', name)
+            return []
+          }
+        })
+        assert.ok(topics.length > 10)
+        const seen = calls<string>(stage)
+        await Promise.all(
+          topics.map(async (each) => {
+            await one.producer().send(each, each.name)
+            await one.consume(each, { group: 'g' }, seen.handler)
+          }),
+        )
+        await seen.reached(topics.length)
+        await seen.noMore()
+        for (const { topic: name, body } of seen.all) assert.equal(body, name)
+      },
+    },
+    {
+      id: 'refusing.hostile-bodies',
+      says: 'hostile bytes on the broker are each handled or a dead letter with their raw bytes; nothing hangs, nothing is lost',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const driver = await stage.connect()
+        const orders = topicFor<unknown>(stage, { key: () => 'k', partitions: 1 })
+        const seen = calls<unknown>(stage)
+        await one.consume(orders, { group: 'g' }, seen.handler)
+        const sent = hostileBodies
+          .map(({ make }) => stage.message(orders.name, { key: 'k', body: make() }))
+          .filter(({ body }) => body.length <= Math.min(500_000, stage.traits.maxBytes))
+        for (const each of sent) await stage.send(driver, [each])
+        const dead = one.deadLetters(orders, { group: 'g' })
+        const found = await stage.until('each is handled or a dead letter', async () => {
+          const list = await letters(stage, dead, 0)
+          return list.length + seen.all.length >= sent.length ? list : undefined
+        })
+        const originals = new Map(sent.map(({ id, body }) => [id, Buffer.from(body)]))
+        for (const { id, reason, raw } of found) {
+          assert.equal(reason, 'undecodable')
+          assert.ok(originals.get(id)?.equals(raw), 'the raw bytes are not what was sent')
+        }
+        assert.equal(found.length + seen.all.length, sent.length)
         assert.equal(({} as { readonly polluted?: unknown }).polluted, undefined)
       },
     },

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Arrival, Dispatch } from '@posthorn/core/driver'
+import { awkwardTexts } from '../../hostile.ts'
+import { hostileBodies } from '../../hostile-bodies.ts'
 import type { Chapter } from '../scenario.ts'
 import type { Stage } from '../stage.ts'
 
@@ -102,6 +104,30 @@ export const roundTrip: Chapter = {
           body: Buffer.from(Array.from({ length: 256 }, (_, n) => n)),
           contentType: 'application/octet-stream',
         })
+      },
+    },
+    {
+      id: 'round-trip.hostile-bodies',
+      says: 'bodies that break readers are only bytes to a broker: each arrives as it was sent',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        const sent = hostileBodies
+          .map(({ make }) => stage.message(topic, { body: make() }))
+          .filter(({ body }) => body.length <= Math.min(500_000, stage.traits.maxBytes))
+        for (let n = 0; n < sent.length; n += 20) await stage.send(driver, sent.slice(n, n + 20))
+        const got = await (await stage.open(driver, topic)).eat(sent.length)
+        const originals = new Map(sent.map(({ id, body }) => [id, Buffer.from(body)]))
+        for (const { id, body } of got) assert.ok(originals.get(id)?.equals(body))
+      },
+    },
+    {
+      id: 'round-trip.awkward-texts',
+      says: 'header values of every awkward kind come back letter by letter',
+      run: async (stage) => {
+        const headers = Object.fromEntries(
+          awkwardTexts.flatMap(({ make }, n) => (make().length <= 1_000 ? [[`h${n}`, make()]] : [])),
+        )
+        await same(stage, { headers })
       },
     },
     {
