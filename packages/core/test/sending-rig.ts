@@ -3,7 +3,7 @@ import type { Keeper } from '../src/broker/keeper.ts'
 import type { Runtime } from '../src/broker/runtime.ts'
 import { defineAdapter } from '../src/driver/adapter.ts'
 import type { Dispatch } from '../src/driver/envelope.ts'
-import type { Driver, SendControl, SendResult, TopicSpec, Traits } from '../src/driver/seam.ts'
+import type { Driver, SendControl, SendResult, Traits } from '../src/driver/seam.ts'
 import { MessagingError } from '../src/errors.ts'
 import type { SendExtension } from '../src/face/extending.ts'
 import type { AnyTopic } from '../src/face/messages.ts'
@@ -39,7 +39,7 @@ export interface RigOptions {
   readonly store?: Store
   readonly storeIsDriver?: boolean
   readonly use?: readonly SendExtension[]
-  readonly declare?: (topic: AnyTopic, signal: AbortSignal) => Promise<TopicSpec>
+  readonly declare?: Runtime['declare']
   readonly driver?: Partial<Driver>
 }
 

@@ -212,10 +212,13 @@ function topicBook(
 ): Pick<Runtime, 'declare' | 'resolve' | 'topicNamed'> {
   const seen = new Map<string, AnyTopic>()
   const declared = new Map<AnyTopic, Promise<TopicSpec>>()
-  const make = async (topic: AnyTopic, signal: AbortSignal): Promise<TopicSpec> => {
+  const specOf = (topic: AnyTopic): TopicSpec => {
     const own = topicParts(topic)
     const override = Object.hasOwn(overrides, own.name) ? overrides[own.name] : undefined
-    const spec = topicSpec(override === undefined ? own : overridden(own, override), adapter)
+    return topicSpec(override === undefined ? own : overridden(own, override), adapter)
+  }
+  const make = async (topic: AnyTopic, signal: AbortSignal): Promise<TopicSpec> => {
+    const spec = specOf(topic)
     const until = clock.now() + connectTimeoutMs
     for (let attempt = 1; ; attempt++) {
       try {
@@ -228,7 +231,12 @@ function topicBook(
       }
     }
   }
-  const declare: Runtime['declare'] = (topic, signal) => {
+  const declare: Runtime['declare'] = async (topic, signal, tx) => {
+    if (tx !== undefined) {
+      const spec = specOf(topic)
+      await driver.declare(spec, signal, tx)
+      return spec
+    }
     const known = declared.get(topic)
     if (known !== undefined) return known
     const making = make(topic, signal)

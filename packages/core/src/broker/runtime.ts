@@ -5,7 +5,7 @@ import type { Adapter, Capabilities } from '../face/connecting.ts'
 import type { ConsumeExtension, SendExtension } from '../face/extending.ts'
 import type { AnyTopic, Source } from '../face/messages.ts'
 import type { Producer } from '../face/sending.ts'
-import type { Store } from '../face/stores.ts'
+import type { Store, Transaction } from '../face/stores.ts'
 import type { EventBus } from './events.ts'
 import type { Keeper } from './keeper.ts'
 
@@ -35,8 +35,11 @@ export interface Runtime {
   readonly sendUse: readonly SendExtension[]
   readonly consumeUse: readonly ConsumeExtension[]
   readonly singleHost: boolean
-  /** Declares on the broker before the first use of a topic; later calls are a look-up. Retries while the broker is away until `signal`. */
-  declare(topic: AnyTopic, signal: AbortSignal): Promise<TopicSpec>
+  /**
+   * Declares on the broker before the first use of a topic; later calls are a look-up. Retries while the broker is away until `signal`.
+   * With `tx`, of the driver's own store, once and inside that transaction, which remembers nothing.
+   */
+  declare(topic: AnyTopic, signal: AbortSignal, tx?: Transaction): Promise<TopicSpec>
   /** What a driver reads from: declared if it is a topic. */
   resolve(source: Source, signal: AbortSignal): Promise<TopicSpec | PatternSpec>
   /** Topics by name, of those that this broker has seen: their codecs read what keeper and dead letters hold. */

@@ -14,8 +14,12 @@ import type { Arrival, Dispatch, Failure, Letter } from './envelope.ts'
 export interface Driver<Client = unknown> {
   /** The broker's own client, for `broker.driver.client`. */
   readonly client: Client
-  /** Makes or verifies what the topic and its groups need on the broker. Idempotent; core calls it before the first use. */
-  declare(topic: TopicSpec, signal: AbortSignal): Promise<void>
+  /**
+   * Makes or verifies what the topic and its groups need on the broker. Idempotent; core calls it before the first use. `tx` is set
+   * only where the traits say `transactional`, when that first use is a send within an open transaction: then it must not wait for
+   * that transaction to end, so it is written in it (and gone with it: core declares again outside).
+   */
+  declare(topic: TopicSpec, signal: AbortSignal, tx?: Transaction): Promise<void>
   /**
    * One result per message, in order, once the broker holds and has routed each. `tx` is set only where the traits say
    * `transactional`: then nothing is visible before the caller commits. A result whose fate nobody knows (deadline, connection

@@ -2,6 +2,7 @@ import type { Runtime } from '../broker/runtime.ts'
 import type { TopicSpec } from '../driver/seam.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { AnyTopic } from '../face/messages.ts'
+import type { Transaction } from '../face/stores.ts'
 import { type TopicParts, topicParts } from '../topic.ts'
 import type { Batcher } from './batcher.ts'
 import { type List, listOf, push, type Slot, shift } from './slot.ts'
@@ -12,7 +13,7 @@ export interface Door {
   readonly parts: TopicParts
   /** There once the topic is declared: from then on the door is no wait. */
   spec: TopicSpec | undefined
-  declaring: AbortController | undefined
+  declaring: boolean
   /** In the order of their `send`: until the topic is declared, and behind one whose codec still works. */
   readonly waiting: List
 }
@@ -23,8 +24,8 @@ export interface Entrance {
   enter(door: Door, slot: Slot): void
   /** The slot has its message now. */
   encoded(door: Door, slot: Slot): void
-  /** The topic is declared, or this rejects. */
-  declared(door: Door, signal: AbortSignal): Promise<TopicSpec>
+  /** The topic is declared, or this rejects. Inside the transaction at first: a store with one writer would wait for itself. */
+  declared(door: Door, signal: AbortSignal, tx: Transaction): Promise<TopicSpec>
   /** Makes the topic known without waiting: what is held now is sent when the broker is there. */
   announce(door: Door): void
 }
@@ -41,11 +42,8 @@ export function entrance(runtime: Runtime, batcher: Batcher): Entrance {
       topic,
       parts: topicParts(topic),
       spec: undefined,
-      declaring: undefined,
-      waiting: listOf(() => {
-        if (door.waiting.head === undefined) door.declaring?.abort()
-        else drain(door)
-      }),
+      declaring: false,
+      waiting: listOf(() => drain(door)),
     }
     doors.set(topic, door)
     return door
@@ -62,28 +60,35 @@ export function entrance(runtime: Runtime, batcher: Batcher): Entrance {
     }
   }
   function declare(door: Door): void {
-    if (door.spec !== undefined || door.declaring !== undefined) return
-    const stop = new AbortController()
-    door.declaring = stop
-    runtime.declare(door.topic, stop.signal).then(
+    if (door.spec !== undefined || door.declaring) return
+    door.declaring = true
+    // Not for as long as somebody waits here: consumers wait for the same declaration.
+    runtime.declare(door.topic, runtime.closing).then(
       (spec) => {
-        door.declaring = undefined
+        door.declaring = false
         door.spec = spec
         drain(door)
       },
       (error: unknown) => {
-        door.declaring = undefined
-        if (stop.signal.aborted) {
-          // Given up for want of waiters; others may have come since.
-          if (door.waiting.head !== undefined) declare(door)
-          return
-        }
+        door.declaring = false
         const reason = declareError(door, error)
         // Settling calls back; what is sent by then tries anew.
         const waiting: Slot[] = []
         for (let node = door.waiting.head; node !== undefined; node = node.next) waiting.push(node as Slot)
         for (const slot of waiting) batcher.settle(slot, reason)
       },
+    )
+  }
+
+  function announce(door: Door): void {
+    if (door.spec !== undefined || announced.has(door)) return
+    announced.add(door)
+    runtime.declare(door.topic, runtime.closing).then(
+      (spec) => {
+        door.spec ??= spec
+        drain(door)
+      },
+      () => announced.delete(door),
     )
   }
 
@@ -107,21 +112,13 @@ export function entrance(runtime: Runtime, batcher: Batcher): Entrance {
     encoded(door, slot) {
       if (!slot.settled) drain(door)
     },
-    async declared(door, signal) {
-      door.spec ??= await runtime.declare(door.topic, signal)
-      return door.spec
+    async declared(door, signal, tx) {
+      if (door.spec !== undefined) return door.spec
+      const spec = await runtime.declare(door.topic, signal, tx)
+      announce(door)
+      return spec
     },
-    announce(door) {
-      if (door.spec !== undefined || announced.has(door)) return
-      announced.add(door)
-      runtime.declare(door.topic, runtime.closing).then(
-        (spec) => {
-          door.spec ??= spec
-          drain(door)
-        },
-        () => announced.delete(door),
-      )
-    },
+    announce,
   }
 }
 

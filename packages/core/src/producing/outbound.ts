@@ -178,7 +178,7 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
     const native = runtime.storeIsDriver && traits.transactional && !drafts.some((draft) => isScheduled(draft))
     if (native)
       return within(runtime, timeoutMs, signal, what, async (stop) => {
-        await entrance.declared(door, stop)
+        await entrance.declared(door, stop, tx)
         const results = await driver.send(drafts, { signal: stop, tx })
         return drafts.map((_, n) => {
           const result = results[n]

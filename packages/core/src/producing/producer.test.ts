@@ -107,14 +107,14 @@ test('a declaration that fails fails what waits, and is tried again by the next 
   expect((await producer.send(t, 1)).held).toBe('broker')
 })
 
-test('a declaration that nobody waits for any more is aborted', async () => {
-  let heard: AbortSignal | undefined
+test('a declaration that hangs holds nobody beyond the deadline', async () => {
+  let open: () => void = () => {}
   const { rig, producer } = setUp({
-    declare: (_, signal) => {
-      heard = signal
-      return new Promise((_resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason))
+    declare: async (each) => {
+      await new Promise<void>((resolve) => {
+        open = resolve
       })
+      return topicSpec(topicParts(each), 'rig')
     },
   })
   const sent = refusal(producer.send(t, 1, { id: '1' }))
@@ -122,7 +122,35 @@ test('a declaration that nobody waits for any more is aborted', async () => {
   expect(await sent).toBe(
     'timeout t 1 was not confirmed within 10000 ms; the buffer was full, or its topic was not ready',
   )
-  expect(heard?.aborted).toBe(true)
+  const next = producer.send(t, 2, { id: '2' })
+  open()
+  expect((await next).id).toBe('2')
+  expect(rig.flights.flatMap(({ messages }) => messages.map(({ id }) => id))).toEqual(['2'])
+})
+
+test('the first use of a topic may be inside a transaction of a store with one writer', async () => {
+  const ends: (() => void)[] = []
+  const asked: (Transaction | undefined)[] = []
+  const { rig, producer } = setUp({
+    traits: { transactional: true },
+    storeIsDriver: true,
+    store: storeDouble(),
+    declare: async (each, _signal, inside) => {
+      asked.push(inside)
+      if (inside === undefined) await new Promise<void>((resolve) => ends.push(resolve))
+      return topicSpec(topicParts(each), 'rig')
+    },
+  })
+  expect((await producer.send(t, 1, { tx })).held).toBe('broker')
+  expect((await producer.send(t, 1, { tx })).held).toBe('broker')
+  const outside = producer.send(t, 1)
+  await settled()
+  expect(asked).toEqual([tx, undefined, tx, undefined])
+  for (const end of ends) end()
+  await outside
+  expect((await producer.send(t, 1, { tx })).held).toBe('broker')
+  expect(asked.length).toBe(4)
+  expect(rig.flights.length).toBe(4)
 })
 
 test('messages of a topic keep the order of their sends although their codec takes its time', async () => {
