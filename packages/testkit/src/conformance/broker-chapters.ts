@@ -1,4 +1,5 @@
 import { asking } from './broker/asking.ts'
+import { comparing } from './broker/comparing.ts'
 import { ending } from './broker/ending.ts'
 import { failing } from './broker/failing.ts'
 import { handling } from './broker/handling.ts'
@@ -24,4 +25,5 @@ export const brokerChapters: readonly Chapter[] = [
   joining,
   surviving,
   ending,
+  comparing,
 ]
