@@ -61,7 +61,7 @@ export function gzip(inner: Codec = json): Codec {
   return packed(inner, 'gzip')
 }
 
-/** Bodies of `inner` (json unless named), packed with zstd: faster than gzip, and smaller. */
+/** Bodies of `inner` (json unless named), packed with zstd: smaller than gzip, and quicker on large ones. */
 export function zstd(inner: Codec = json): Codec {
   return packed(inner, 'zstd')
 }

@@ -67,19 +67,30 @@ function walkObject(value: object, depth: number, state: { left: number }): Faul
   // What says itself how it is written (Date, Decimal, ObjectId, ...) is trusted.
   if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return bytesFault(value)
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) {
-    const fault = classFault(value)
+  if (prototype === Object.prototype || prototype === null) {
+    // Nothing to inherit, so no list of keys is needed.
+    for (const key in value) {
+      const fault = walkProperty(value, key, depth, state)
+      if (fault !== undefined) return fault
+    }
+    return undefined
+  }
+  const fault = classFault(value)
+  if (fault !== undefined) return fault
+  for (const key of Object.keys(value)) {
+    const fault = walkProperty(value, key, depth, state)
     if (fault !== undefined) return fault
   }
-  for (const key of Object.keys(value)) {
-    const inner = (value as Record<string, unknown>)[key]
-    // A property that is undefined is as good as absent, here and for who reads it.
-    if (inner === undefined) continue
-    if (isUnsafeKey(key)) return wrong(`the key '${key}' is dropped by every reader for safety; name it otherwise`)
-    const fault = walk(inner, depth + 1, state)
-    if (fault !== undefined) return within(keyStep(key), fault)
-  }
   return undefined
+}
+
+function walkProperty(value: object, key: string, depth: number, state: { left: number }): Fault | undefined {
+  const inner = (value as Record<string, unknown>)[key]
+  // A property that is undefined is as good as absent, here and for who reads it.
+  if (inner === undefined) return undefined
+  if (isUnsafeKey(key)) return wrong(`the key '${key}' is dropped by every reader for safety; name it otherwise`)
+  const fault = walk(inner, depth + 1, state)
+  return fault === undefined ? undefined : within(keyStep(key), fault)
 }
 
 function wrong(problem: string): Fault {
