@@ -5,6 +5,7 @@ import { failing } from './broker/failing.ts'
 import { handling } from './broker/handling.ts'
 import { joining } from './broker/joining.ts'
 import { ordering } from './broker/ordering.ts'
+import { patterns } from './broker/patterns.ts'
 import { refusing } from './broker/refusing.ts'
 import { selecting } from './broker/selecting.ts'
 import { sending } from './broker/sending.ts'
@@ -26,4 +27,5 @@ export const brokerChapters: readonly Chapter[] = [
   surviving,
   ending,
   comparing,
+  patterns,
 ]

@@ -10,6 +10,7 @@ import type {
   Verdict,
 } from '@posthorn/core'
 import { connectAdapter, topic } from '@posthorn/core'
+import type { Driver } from '@posthorn/core/driver'
 import type { Stage } from './stage.ts'
 
 /** A broker of this scenario, closed behind it. */
@@ -26,6 +27,13 @@ export async function broker(stage: Stage, options: ConnectOptions = {}): Promis
 /** A topic that only this scenario uses; its group `g` is named, so that queue brokers know it before its reader comes. */
 export function topicFor<T>(stage: Stage, options: TopicOptions<T> = {}): Topic<T> {
   return topic<T>(stage.name(), { groups: ['g'], partitions: 2, ...options })
+}
+
+/** A bare connection that knows a topic of `topicFor`, as core would have told it. */
+export async function driverFor(stage: Stage, of: Topic<never, unknown>, partitions = 2): Promise<Driver> {
+  const driver = await stage.connect()
+  await driver.declare(stage.topic({ name: of.name, groups: {}, partitions }), stage.signal)
+  return driver
 }
 
 /** What a handler was called with. */

@@ -22,6 +22,8 @@ export interface Harness {
   readonly parts?: Parts | undefined
   /** Talks to the broker by a client that is not ours. */
   readonly foreign?: Foreign | undefined
+  /** Which chapters to run; all unless said otherwise. */
+  readonly chapters?: ((chapter: { readonly name: string; readonly layer: 'seam' | 'broker' }) => boolean) | undefined
   /** Where the matrix of outcomes is merged into, such as `evidence/matrix.json`. */
   readonly matrix?: string | undefined
 }

@@ -25,7 +25,7 @@ export function conformance(harness: Harness): void {
     const concurrency = harness.concurrency ?? 5
     vi.setConfig({ maxConcurrency: concurrency })
     const gate = gateOf(concurrency)
-    for (const chapter of chapters) {
+    for (const chapter of chapters.filter((each) => harness.chapters?.(each) ?? true)) {
       describe.concurrent(`${chapter.layer}: ${chapter.name}`, () => {
         for (const scenario of chapter.scenarios) {
           test(`${scenario.id}: ${scenario.says}`, { timeout: 180_000 }, async (context) => {

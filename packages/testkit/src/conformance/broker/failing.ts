@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { fixed, nack, reject, retry, Unrecoverable } from '@posthorn/core'
-import { broker, calls, letters, topicFor } from '../broker-stage.ts'
+import { broker, calls, driverFor, letters, topicFor } from '../broker-stage.ts'
 import type { Chapter } from '../scenario.ts'
 
 const quick = (attempts: number) => retry({ attempts, backoff: fixed(10) })
@@ -166,8 +166,8 @@ export const failing: Chapter = {
       says: 'a body that cannot be read is a dead letter with its raw bytes, and never goes round and round',
       run: async (stage) => {
         const one = await broker(stage)
-        const driver = await stage.connect()
         const orders = topicFor<string>(stage)
+        const driver = await driverFor(stage, orders)
         const seen = calls<string>(stage)
         await one.consume(orders, { group: 'g' }, seen.handler)
         const raw = Buffer.from([0x7b, 0xff, 0x00, 0x22])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { pattern, retry, topic } from '@posthorn/core'
 import { awkwardNames, awkwardTexts, refusedHeaders, refusedIds, refusedNames, refusedNumbers } from '../../hostile.ts'
 import { hostileBodies, refusedValues } from '../../hostile-bodies.ts'
-import { broker, calls, letters, refused, topicFor } from '../broker-stage.ts'
+import { broker, calls, driverFor, letters, refused, topicFor } from '../broker-stage.ts'
 import type { Chapter } from '../scenario.ts'
 
 const handler = async (): Promise<void> => {}
@@ -213,8 +213,8 @@ export const refusing: Chapter = {
       says: 'hostile bytes on the broker are each handled or a dead letter with their raw bytes; nothing hangs, nothing is lost',
       run: async (stage) => {
         const one = await broker(stage)
-        const driver = await stage.connect()
         const orders = topicFor<unknown>(stage, { key: () => 'k', partitions: 1 })
+        const driver = await driverFor(stage, orders, 1)
         const seen = calls<unknown>(stage)
         await one.consume(orders, { group: 'g' }, seen.handler)
         const sent = hostileBodies
@@ -240,8 +240,8 @@ export const refusing: Chapter = {
       says: 'forged counters of a stranger cost at most its own message',
       run: async (stage) => {
         const one = await broker(stage)
-        const driver = await stage.connect()
         const orders = topicFor<number>(stage, { partitions: 1, key: () => 'k' })
+        const driver = await driverFor(stage, orders, 1)
         const seen = calls<number>(stage)
         await one.consume(orders, { group: 'g' }, seen.handler)
         await stage.send(driver, [
@@ -258,8 +258,8 @@ export const refusing: Chapter = {
       says: 'a message that was never settled when it ran alone, again and again, is a dead letter of reason poison',
       run: async (stage) => {
         const one = await broker(stage)
-        const driver = await stage.connect()
         const orders = topicFor<number>(stage)
+        const driver = await driverFor(stage, orders)
         const seen = calls<number>(stage)
         await one.consume(orders, { group: 'g' }, seen.handler)
         await stage.send(driver, [stage.message(orders.name, { body: Buffer.from('1'), lone: 3 })])
