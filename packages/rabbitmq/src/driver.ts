@@ -11,7 +11,7 @@ import { namesIn } from './names.ts'
 import type { RabbitSettings } from './options.ts'
 import { type Need, routesOf } from './routes.ts'
 import { senderOn } from './sender.ts'
-import { type OpenSource, openSource } from './source.ts'
+import { type OpenSource, openSource, type SourceHost, type Tries } from './source.ts'
 import { readingOf } from './subscribing.ts'
 import { onChannel } from './topology.ts'
 
@@ -23,6 +23,9 @@ export interface RabbitClient {
   readonly consuming: ChannelModel | undefined
 }
 
+/** Largest body: the broker's default for a whole message, less what headers may have. */
+export const maxBytes = 16 * 1_048_576 - 65_536
+
 /** Opens the sending connection; the consuming one follows with the first subscription. */
 export async function connectTo(settings: RabbitSettings, context: DriverContext): Promise<Driver<RabbitClient>> {
   const names = namesIn(context.namespace)
@@ -31,13 +34,27 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   let over = false
   const links = openLinks(settings, context, (reason) => sender.block(reason))
   const { sending, consuming } = links
-  const sender = senderOn(sending)
+  const sender = senderOn(sending, maxBytes)
   const sources = new Set<OpenSource>()
   const declaring: Declaring = { link: sending, names, routes, settings, context }
   const open = (): void => {
     if (over) throw closed('this connection to RabbitMQ')
   }
   await sending.model()
+
+  const tries: Tries = new Map()
+  const again: SourceHost['again'] = async (queue, arrival, failures, history) => {
+    const copy: Dispatch = { ...arrival, failures, history, generation: arrival.generation + 1 }
+    const outgoing: Outgoing = {
+      id: copy.id,
+      exchange: '',
+      key: queue,
+      body: bufferOf(copy.body),
+      properties: propertiesOf(copy, names, clock.now()),
+    }
+    const [result] = await sender.send([outgoing], AbortSignal.timeout(againMs))
+    return result?.ok === true
+  }
 
   /** Places messages; what cannot be placed yet is provided for, once per send. */
   async function placed(batch: readonly Dispatch[], signal: AbortSignal): Promise<(Outgoing | MessagingError)[]> {
@@ -110,7 +127,11 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
       open()
       refuse(subscription)
       const reading = readingOf({ ...declaring, consuming, sender }, subscription, signal)
-      const source = await openSource(subscription, reading, (ended) => sources.delete(ended))
+      const source = await openSource(subscription, reading, {
+        again,
+        tries,
+        ended: (ended) => void sources.delete(ended),
+      })
       sources.add(source)
       if (over) await source.close()
       return source
@@ -145,9 +166,10 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
       const troubled = [...sources].find((each) => each.trouble !== undefined)
       const check = (name: string, link: Link, needed: boolean) => ({
         name,
-        ok: link.blocked === undefined && (link.current !== undefined || !needed),
-        detail:
-          link.blocked !== undefined
+        ok: !over && link.blocked === undefined && (link.current !== undefined || !needed),
+        detail: over
+          ? 'closed'
+          : link.blocked !== undefined
             ? `RabbitMQ takes no messages: ${link.blocked}`
             : link.current !== undefined
               ? 'connected'
@@ -171,6 +193,9 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     },
   }
 }
+
+/** How long a copy may take before the message itself is given back, without its tries. */
+const againMs = 10_000
 
 const unplaced = new MessagingError('internal', 'a message was not placed')
 

@@ -1,6 +1,6 @@
 import type { Adapter } from '@posthorn/core'
 import { defineAdapter, type Traits } from '@posthorn/core/driver'
-import { connectTo, type RabbitClient } from './driver.ts'
+import { connectTo, maxBytes, type RabbitClient } from './driver.ts'
 import { longestDelayMs } from './ladder.ts'
 import { optionsFromUrl, type RabbitMapping, type RabbitOptions, settingsOf } from './options.ts'
 
@@ -37,8 +37,7 @@ const traits: Traits = {
   counts: false,
   inFlight: 32,
   maxBatch: 500,
-  // The broker's default for a whole message, less what headers may have.
-  maxBytes: 16 * 1_048_576 - 65_536,
+  maxBytes,
   window: undefined,
 }
 

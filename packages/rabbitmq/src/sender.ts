@@ -14,12 +14,12 @@ export interface Sender {
   block(reason: string | undefined): void
 }
 
-/** A sender on a link. */
-export function senderOn(link: Link): Sender {
+/** A sender on a link, for bodies of at most `maxBytes`, or less where the broker says so. */
+export function senderOn(link: Link, maxBytes: number): Sender {
   let publisher: Publisher | undefined
   let opening: Promise<Publisher> | undefined
   let talk: Promise<Channel> | undefined
-  let limit = Number.POSITIVE_INFINITY
+  let limit = maxBytes
 
   const open = async (): Promise<Publisher> => {
     const model = await link.model()
@@ -27,7 +27,7 @@ export function senderOn(link: Link): Sender {
       throw translated(error, 'opening a channel to send on')
     })
     publisher = publisherOn(channel, (most) => {
-      limit = most
+      limit = Math.min(limit, most)
     })
     publisher.block(link.blocked)
     return publisher
@@ -40,7 +40,7 @@ export function senderOn(link: Link): Sender {
     return opening
   }
   const publish = async (batch: readonly Outgoing[], signal: AbortSignal): Promise<readonly SendResult[]> => {
-    if (limit === Number.POSITIVE_INFINITY || batch.every(({ body }) => body.byteLength <= limit))
+    if (batch.every(({ body }) => body.byteLength <= limit))
       return (await unlessAborted(ready(), signal)).publish(batch, signal)
     const fit = batch.filter(({ body }) => body.byteLength <= limit)
     const results = fit.length === 0 ? [] : await publish(fit, signal)

@@ -1,4 +1,4 @@
-import type { Arrival, MessagingError, Settled, Source, Subscription } from '@posthorn/core/driver'
+import type { Arrival, Failure, MessagingError, Settled, Settlement, Source, Subscription } from '@posthorn/core/driver'
 import { mailbox } from '@posthorn/core/driver'
 import { closed } from './errors.ts'
 import type { Tap, Token } from './tap.ts'
@@ -16,6 +16,22 @@ export type OpenReading = (
   died: (error: MessagingError) => void,
 ) => Promise<Reading>
 
+/** What a source needs of its driver. */
+export interface SourceHost {
+  /** Puts a message into the queue once more, with the tries that it has used up, and answers whether the broker holds it. */
+  again(queue: string, arrival: Arrival, failures: number, history: readonly Failure[]): Promise<boolean>
+  /** Where order forbids that, they are remembered here as long as this process lives. */
+  readonly tries: Tries
+  /** It was closed. */
+  ended(source: OpenSource): void
+}
+
+/** Tries of ordered messages, by queue and id. */
+export type Tries = Map<string, { readonly failures: number; readonly history: readonly Failure[] }>
+
+/** Most of them; the oldest go first. */
+const mostTries = 10_000
+
 /** A subscription at work. */
 export interface OpenSource extends Source {
   readonly subscription: Subscription
@@ -25,11 +41,11 @@ export interface OpenSource extends Source {
   readonly trouble: MessagingError | undefined
 }
 
-/** Opens a source; `ended` hears that it was closed. */
+/** Opens a source. */
 export async function openSource(
   subscription: Subscription,
   open: OpenReading,
-  ended: (source: OpenSource) => void,
+  { again, tries, ended }: SourceHost,
 ): Promise<OpenSource> {
   const box = mailbox<Arrival>()
   let trouble: MessagingError | undefined
@@ -40,6 +56,37 @@ export async function openSource(
     box.drain()
     box.fail(error)
   })
+
+  const settleOne = ({ token, ...how }: Settlement, touched: Set<Tap>): Settled => {
+    const { tap, tag, arrival } = token as Token
+    if (!tap.note(tag, how.verdict)) return 'stale'
+    tap.handed--
+    touched.add(tap)
+    if (!tap.single || arrival === undefined) return 'ok'
+    const name = `${tap.queue}\n${arrival.id}`
+    if (how.verdict === 'ack') tries.delete(name)
+    else if (how.failures !== undefined) {
+      tries.delete(name)
+      tries.set(name, { failures: how.failures, history: how.history ?? [] })
+      if (tries.size > mostTries) for (const oldest of tries.keys()) return drop(oldest)
+    }
+    return 'ok'
+  }
+  const drop = (name: string): Settled => {
+    tries.delete(name)
+    return 'ok'
+  }
+  /** RabbitMQ cannot change a message that it gives out again: a copy with the tries goes into the queue, then this one is done. */
+  const sendBack = async (
+    settlement: Settlement & { readonly verdict: 'nack' },
+    touched: Set<Tap>,
+  ): Promise<Settled> => {
+    const { tap, tag, arrival } = settlement.token as Token
+    if (arrival === undefined || !tap.claim(tag)) return 'stale'
+    const held = await again(tap.queue, arrival, settlement.failures ?? 0, settlement.history ?? [])
+    tap.letGo(tag)
+    return settleOne({ token: settlement.token, verdict: held ? 'ack' : 'nack' }, touched)
+  }
 
   const source: OpenSource = {
     subscription,
@@ -58,7 +105,8 @@ export async function openSource(
           const { tap } = arrival.token as Token
           if (!tap.giving || tap.dead) continue
           tap.handed++
-          arrivals[given++] = arrival
+          const tried = tries.size > 0 && tap.single ? tries.get(`${tap.queue}\n${arrival.id}`) : undefined
+          arrivals[given++] = tried === undefined ? arrival : { ...arrival, ...tried }
         }
         arrivals.length = given
         if (given > 0 || signal.aborted) return arrivals
@@ -67,14 +115,18 @@ export async function openSource(
     async settle(batch) {
       const touched = new Set<Tap>()
       const answers: Settled[] = new Array(batch.length)
-      for (const [i, { token, verdict }] of batch.entries()) {
-        const { tap, tag } = token as Token
-        if (tap.note(tag, verdict)) {
-          tap.handed--
-          touched.add(tap)
-          answers[i] = 'ok'
-        } else answers[i] = 'stale'
+      const copies: Promise<unknown>[] = []
+      for (const [i, each] of batch.entries()) {
+        const { tap } = each.token as Token
+        if (each.verdict === 'nack' && each.failures !== undefined && !tap.single)
+          copies.push(
+            sendBack(each, touched).then((settled) => {
+              answers[i] = settled
+            }),
+          )
+        else answers[i] = settleOne(each, touched)
       }
+      if (copies.length > 0) await Promise.all(copies)
       for (const tap of touched) {
         if (!tap.flush()) takeBack(batch, answers, tap)
         reading.settled?.(tap)

@@ -25,12 +25,41 @@ export function readingOf(on: Subscribing, subscription: Subscription, signal: A
     const queues = await declareGroup(on, source, group, order, filter, signal)
     const tapOn = tapsOf(on, subscription, queues.length, arrived, died)
     const ours = 'name' in source && mappingOf(source.on, source.name) === undefined
-    if (order === 'none' || !ours || queues.length === 1) return single(await tapOn(queues[0] as string))
+    if (order === 'none' || !ours || queues.length === 1) return single(queues[0] as string, tapOn, died)
     return inLanes(on, subscription, queues, tapOn, died)
   }
 }
 
-const single = (tap: Tap): Reading => ({ taps: [tap], close: () => tap.close() })
+/** One queue. What is handed back under order goes back with everything behind it, by closing and opening again. */
+async function single(
+  queue: string,
+  open: (queue: string) => Promise<Tap>,
+  failed: (error: MessagingError) => void,
+): Promise<Reading> {
+  let tap = await open(queue)
+  let over = false
+  let turning = Promise.resolve()
+  const turn = async (): Promise<void> => {
+    await tap.close()
+    if (over) return
+    tap = await open(queue)
+    if (over) await tap.close()
+  }
+  return {
+    get taps() {
+      return [tap]
+    },
+    settled(of) {
+      if (of !== tap || of.giving || of.handed > 0 || of.dead) return
+      turning = turn().catch((error: unknown) => failed(translated(error, `consuming from queue ${queue}`)))
+    },
+    async close() {
+      over = true
+      await turning
+      await tap.close()
+    },
+  }
+}
 
 /** How taps of a subscription are opened. */
 function tapsOf(
@@ -134,7 +163,8 @@ async function privately(
     closeQuietly(channel)
     throw conflict(error, `the queue of ${name} for this process`)
   }
-  return single(await tapsOf(on, subscription, 1, arrived, died)(queue, channel))
+  const tap = await tapsOf(on, subscription, 1, arrived, died)(queue, channel)
+  return { taps: [tap], close: () => tap.close() }
 }
 
 async function channelOn(link: Link, about: string): Promise<Channel> {

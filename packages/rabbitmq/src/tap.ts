@@ -10,6 +10,8 @@ import { closeQuietly } from './topology.ts'
 export interface Token {
   readonly tap: Tap
   readonly tag: number
+  /** Set as soon as it is made. */
+  arrival: Arrival | undefined
 }
 
 /** One consumer on one queue over a channel of its own. */
@@ -21,8 +23,16 @@ export interface Tap {
   handed: number
   /** Whether anything can still be settled here. */
   readonly dead: boolean
+  /**
+   * Whether another member gets the queue's messages only when we have given all of ours back. Then a nack is not written: what
+   * goes back would come behind later messages that are out. All go back at once, when the tap is closed.
+   */
+  readonly single: boolean
   /** Notes a settlement; false: this delivery is not ours, or not any more. `flush` writes what was noted. */
   note(tag: number, verdict: Settlement['verdict']): boolean
+  /** Keeps a delivery from being settled by others until it is let go; false as for `note`. */
+  claim(tag: number): boolean
+  letGo(tag: number): void
   /** Writes what was noted; false: the channel is gone, and with it the deliveries. */
   flush(): boolean
   /** Received from the broker and not settled. */
@@ -41,7 +51,6 @@ export interface TapOptions {
   /** Of everything in the queue; undefined where the routing key tells. */
   readonly topic: string | undefined
   readonly counted: boolean
-  /** Whether another member gets the queue's messages only when we have given all of ours back. */
   readonly single: boolean
   readonly consume?: Options.Consume
   arrived(arrival: Arrival): void
@@ -59,9 +68,11 @@ export async function openTap(options: TapOptions): Promise<Tap> {
   /** Delivery tags without a settlement, rising: the first is the lowest. */
   const open = new Set<number>()
   const lost = new AbortController()
+  /** Of these, the ones that are on their way back, or somewhere else. */
+  const claimed = new Set<number>()
   let acks: number[] = []
+  let nacks: number[] = []
   let dead = false
-  let broken = false
   let why: unknown
 
   const end = (): boolean => {
@@ -89,13 +100,15 @@ export async function openTap(options: TapOptions): Promise<Tap> {
     }
     const tag = message.fields.deliveryTag
     open.add(tag)
-    options.arrived(arrivalOf(message, placeOf(tag)))
+    const token: Token = { tap, tag, arrival: undefined }
+    token.arrival = arrivalOf(message, { names, topic, counted, token, lost: lost.signal })
+    options.arrived(token.arrival)
   }
   const { names, topic, counted } = options
-  const placeOf = (tag: number) => ({ names, topic, counted, token: { tap, tag } satisfies Token, lost: lost.signal })
 
   const tap: Tap = {
     queue,
+    single,
     giving: true,
     handed: 0,
     get dead() {
@@ -105,23 +118,39 @@ export async function openTap(options: TapOptions): Promise<Tap> {
       return open.size
     },
     note(tag, verdict) {
-      if (!open.delete(tag)) return false
+      if (!open.has(tag) || claimed.has(tag)) return false
+      if (verdict === 'nack' && single) {
+        // It stays open, so that no acknowledgement of later ones takes it along.
+        claimed.add(tag)
+        tap.giving = false
+        return true
+      }
+      open.delete(tag)
       if (verdict === 'ack') acks.push(tag)
-      else if (!write(tag, (message) => channel.nack(message, false, true))) broken = true
+      else nacks.push(tag)
       return true
     },
+    claim(tag) {
+      if (!open.has(tag) || claimed.has(tag)) return false
+      claimed.add(tag)
+      return true
+    },
+    letGo: (tag) => void claimed.delete(tag),
     flush() {
-      const tags = acks
+      const [done, back] = [acks, nacks]
       acks = []
-      if (dead || broken) return false
+      nacks = []
+      if (dead) return false
+      let written = true
+      // In their order, and before an acknowledgement that would take them along.
+      if (back.length > 1) back.sort((a, b) => a - b)
+      for (const tag of back) written &&= write(tag, (message) => channel.nack(message, false, true))
       // Everything below the lowest that is open is settled: one acknowledgement for all of it.
       const lowest = first(open) ?? Number.POSITIVE_INFINITY
       let run = 0
-      for (const tag of tags) if (tag < lowest && tag > run) run = tag
-      let written = true
-      if (run > 0) written = write(run, (message) => channel.ack(message, true))
-      for (const tag of tags)
-        if (tag > lowest && written) written = write(tag, (message) => channel.ack(message, false))
+      for (const tag of done) if (tag < lowest && tag > run) run = tag
+      if (run > 0) written &&= write(run, (message) => channel.ack(message, true))
+      for (const tag of done) if (tag > lowest) written &&= write(tag, (message) => channel.ack(message, false))
       return written
     },
     async close() {

@@ -26,7 +26,10 @@ export function managementOf(name: string): Management {
     if (!response.ok && response.status !== 404) throw new Error(`${method} ${path}: ${response.status} ${text}`)
     return text === '' ? undefined : JSON.parse(text)
   }
-  const named = async (kind: string, prefix: string): Promise<{ readonly name: string; readonly messages: number }[]> => {
+  const named = async (
+    kind: string,
+    prefix: string,
+  ): Promise<{ readonly name: string; readonly messages: number }[]> => {
     const all = (await call('GET', `/${kind}/%2F?disable_stats=true&enable_queue_totals=true`)) as {
       readonly name: string
       readonly messages?: number
