@@ -2,7 +2,7 @@ import type { Adapter } from '@posthorn/core'
 import { isMessagingError, planOf } from '@posthorn/core/driver'
 import type { Harness } from './harness.ts'
 import { type Need, ofTheHarness, type Scenario, unmet } from './scenario.ts'
-import { setStage } from './stage.ts'
+import { failedInSetUp, setStage } from './stage.ts'
 
 /** How a scenario ended. */
 export type Outcome =
@@ -11,7 +11,8 @@ export type Outcome =
   | { readonly outcome: 'refused as declared'; readonly lacks: readonly Need[] }
   /** The harness cannot do what the scenario needs. */
   | { readonly outcome: 'not possible here'; readonly lacks: readonly Need[] }
-  | { readonly outcome: 'failed'; readonly error: unknown }
+  /** `inSetUp`: before the scenario could say anything, so it proves nothing of what the scenario is about. */
+  | { readonly outcome: 'failed'; readonly error: unknown; readonly inSetUp: boolean }
 
 /** Runs one scenario on a stage of its own. Never rejects. */
 export async function runScenario(scenario: Scenario, harness: Harness): Promise<Outcome> {
@@ -29,7 +30,7 @@ export async function runScenario(scenario: Scenario, harness: Harness): Promise
     await scenario.refused(stage)
     return { outcome: 'refused as declared', lacks }
   } catch (error) {
-    return { outcome: 'failed', error: withCause(error) }
+    return { outcome: 'failed', error: withCause(error), inSetUp: failedInSetUp(error) }
   } finally {
     await strike()
   }

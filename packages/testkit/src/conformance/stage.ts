@@ -89,6 +89,21 @@ export interface Member extends Required<Pick<Source, 'receive' | 'settle' | 'cl
 }
 
 let stages = 0
+const setUps = new WeakSet<object>()
+
+/** Whether this failed while the stage was being set, before the scenario could say anything. */
+export function failedInSetUp(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && setUps.has(error)
+}
+
+async function settingUp<R>(work: Promise<R>): Promise<R> {
+  try {
+    return await work
+  } catch (error) {
+    if (typeof error === 'object' && error !== null) setUps.add(error)
+    throw error
+  }
+}
 
 /** Sets the stage for one scenario. */
 export async function setStage(
@@ -132,17 +147,17 @@ export async function setStage(
       return store
     },
     async connect(wish = {}) {
-      const driver = await plan.connect({ ...context(), ...wish })
+      const driver = await settingUp(plan.connect({ ...context(), ...wish }))
       afterwards.push(() => driver.close())
       return driver
     },
     async declared(wish) {
       const driver = await stage.connect()
       const topic = stage.topic(wish)
-      await driver.declare(topic, over.signal)
+      await settingUp(within('declare', patienceMs, driver.declare(topic, over.signal)))
       return { driver, topic }
     },
-    open: (driver, source, wish = {}) => openMember(stage, driver, source, wish),
+    open: (driver, source, wish = {}) => settingUp(openMember(stage, driver, source, wish)),
     message: (topic, wish = {}) => ({
       id: newId(clock.now()),
       topic: typeof topic === 'string' ? topic : topic.name,
