@@ -1,0 +1,55 @@
+// How a send ends that no broker answered, and whether it may have arrived all the same.
+import { MessagingError } from '../errors.ts'
+import type { Slot } from './slot.ts'
+
+/** What is known of a slot that ends without an answer: whether any try of it may have arrived. */
+function outcomeOf(slot: Slot): 'failed' | 'unknown' {
+  return slot.unknown || slot.flight?.state === 'out' ? 'unknown' : 'failed'
+}
+
+/** The deadline has come. */
+export function lateError(slot: Slot): MessagingError {
+  const { owner, last } = slot
+  const why =
+    last !== undefined
+      ? `; the last try ended with ${last.code}: ${last.message}`
+      : slot.flight?.state === 'out'
+        ? '; the broker has not answered'
+        : slot.admitted
+          ? '; it never got its turn'
+          : '; the buffer was full, or its topic was not ready'
+  return new MessagingError(
+    'timeout',
+    `${slot.topic} ${slot.id} was not confirmed within ${owner.timeoutMs} ms${why}`,
+    {
+      outcome: outcomeOf(slot),
+      cause: last,
+    },
+  )
+}
+
+/** The caller's signal has fired. */
+export function abortedError(slot: Slot, signal: AbortSignal): MessagingError {
+  return new MessagingError('aborted', `${slot.topic} ${slot.id}: the send was aborted`, {
+    outcome: outcomeOf(slot),
+    cause: signal.reason,
+  })
+}
+
+/** The broker was closed. */
+export function closedError(slot: Slot): MessagingError {
+  return new MessagingError('closed', `${slot.topic} ${slot.id}: the broker was closed before it was confirmed`, {
+    outcome: outcomeOf(slot),
+    cause: slot.last,
+  })
+}
+
+/** A certain failure does not undo an earlier try that may have arrived. */
+export function finalError(slot: Slot, error: MessagingError): MessagingError {
+  if (!slot.unknown || error.outcome === 'unknown') return error
+  return new MessagingError(error.code, `${error.message} (an earlier try may have arrived)`, {
+    outcome: 'unknown',
+    cause: error,
+    issues: error.issues,
+  })
+}
