@@ -19,7 +19,7 @@ export const ownFields: Readonly<Record<OwnField, 'number' | undefined>> = {
 }
 
 /** The one reading that an operand has; undefined for a field, which has any. */
-export function readingOf(operand: Operand): Reading | undefined {
+function readingOf(operand: Operand): Reading | undefined {
   switch (operand.kind) {
     case 'header':
       return undefined

@@ -3,7 +3,7 @@ import { MessagingError } from '../errors.ts'
 import type { Filterable } from './evaluation.ts'
 
 /** Longest list of tags. */
-export const maxTagLength = 8_192
+const maxTagLength = 8_192
 
 /** Whether the message's tag is one of these; `*` takes all, also what has no tag. */
 export function tagFilter(tags: string): (message: Filterable) => boolean {
