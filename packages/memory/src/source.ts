@@ -125,15 +125,20 @@ function settleOne(member: Member, settlement: Settlement): Settled {
   }
   const { failures, history, afterMs } = settlement
   const { item } = token
-  if (failures === undefined) {
-    handBack(token, afterMs)
-    return 'ok'
+  if (failures === undefined) handBack(token, afterMs)
+  else {
+    if (item !== undefined) {
+      item.failures = failures
+      if (history !== undefined) item.history = history
+    }
+    putBack(token, member.group.clock.now() + (afterMs ?? 0), 'back')
   }
-  if (item !== undefined) {
-    item.failures = failures
-    if (history !== undefined) item.history = history
+  // What its member holds of the key behind it must not overtake it, also what is still on its way to the handler.
+  for (const later of item?.lane?.hands.slice().reverse() ?? []) {
+    if (later.item === undefined || later.item.entry.seq < (item?.entry.seq ?? 0)) continue
+    later.lose()
+    handBack(later)
   }
-  putBack(token, member.group.clock.now() + (afterMs ?? 0), 'back')
   return 'ok'
 }
 

@@ -46,6 +46,11 @@ export class Workbench {
     const suspect = (arrival.deliveryCount ?? 1) - arrival.failures >= suspectFrom || arrival.lone > 0
     const task = new Task(arrival, from, this.#laneOf(arrival), suspect && settings.mode === 'shared')
     from.hold(task)
+    // Taken back between its arrival and now: whoever has it next will handle it.
+    if (arrival.lost?.aborted === true) {
+      from.drop(task)
+      return
+    }
     if (settings.matches !== undefined && !settings.matches(arrival)) {
       void from.settle(task, { token: arrival.token, verdict: 'ack' })
       return
