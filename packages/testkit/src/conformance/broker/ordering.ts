@@ -187,6 +187,30 @@ export const ordering: Chapter = {
       },
     },
     {
+      id: 'ordering.failing-under-load',
+      says: 'while messages of many keys stream in, a failed one is passed by none of its key',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<{ key: string; n: number }>(stage, { key: ({ key }) => key, partitions: 4 })
+        const done = new Map<string, number>()
+        const wrong: string[] = []
+        const seen = calls<{ key: string; n: number }>(stage, async ({ body: { key, n }, attempt }) => {
+          const next = (done.get(key) ?? -1) + 1
+          if (n !== next) wrong.push(`${key}: ${n} was started when ${next} was next`)
+          await new Promise((resolve) => setImmediate(resolve))
+          if (n % 4 === 1 && attempt === 1) throw new Error('once')
+          done.set(key, n)
+          return undefined
+        })
+        await one.consume(orders, { group: 'g', use: [retry({ attempts: 3, backoff: fixed(3) })] }, seen.handler)
+        const producer = one.producer()
+        for (let n = 0; n < 12; n++)
+          await Promise.all(Array.from({ length: 8 }, (_, k) => producer.send(orders, { key: `k${k}`, n })))
+        await seen.reached(120)
+        assert.deepEqual(wrong, [])
+      },
+    },
+    {
       id: 'ordering.a-failing-key-holds-no-other',
       says: 'a key that waits for its next try does not hold up another key',
       run: async (stage) => {
