@@ -1,67 +1,120 @@
-// Several messages that share a fate: an atomic batch, or a batch in one transaction.
+// `sendBatch`: several messages of one topic, each by itself or with one fate.
+import type { Runtime } from '../broker/runtime.ts'
+import { checkOptions, object, type Shape, show } from '../checked.ts'
 import { MessagingError } from '../errors.ts'
-import type { Receipt } from '../face/sending.ts'
-import type { Draft } from './dispatch.ts'
+import type { Outgoing } from '../face/extending.ts'
+import type { PostOptions, Receipt, Sent } from '../face/sending.ts'
+import { postShape } from './dispatch.ts'
+import type { Door } from './entrance.ts'
+import { joining } from './joining.ts'
+import { type Extras, messagingError, type Outbound, receiptOf } from './outbound.ts'
+import type { Passing } from './passing.ts'
 
-/** Brings the messages of a batch together again after each has gone through the middlewares by itself. */
-export interface Joining {
-  /** Message `n` has come through; settles with the batch. */
-  join(n: number, draft: Draft): Promise<Receipt>
-  /** Message `n` will not come: it was refused on the way. Not heard where it has come. */
-  skip(n: number): void
+type Item = { readonly body: unknown } & PostOptions
+const itemShape: Shape = { ...postShape, body: () => undefined }
+
+/** Sends the batches of a producer. */
+export function batches(runtime: Runtime, out: Outbound, { pass, refuse, through }: Passing) {
+  const { flush } = out
+  /** Each by itself, with one answer when all are there. */
+  function separate(door: Door, items: readonly unknown[], extras: Extras): Promise<readonly Sent[]> {
+    return new Promise((resolve) => {
+      const sent: Sent[] = new Array(items.length)
+      let left = items.length
+      const put = (n: number, each: Sent): void => {
+        sent[n] = each
+        if (--left === 0) resolve(sent)
+      }
+      items.forEach((item, n) => {
+        try {
+          const { body } = checkedItem(item, n)
+          pass(
+            door,
+            body,
+            item as Item,
+            extras,
+            (receipt) => put(n, { ok: true, receipt }),
+            (error) => put(n, { ok: false, error: messagingError(error) }),
+          )
+        } catch (error) {
+          put(n, { ok: false, error: refuse(error) })
+        }
+      })
+    })
+  }
+  /** With one fate: one batch of the broker, one insert of the keeper, or one transaction of the caller's. */
+  async function joint(
+    door: Door,
+    items: readonly unknown[],
+    atomic: boolean,
+    extras: Extras,
+  ): Promise<readonly Sent[]> {
+    const { tx, signal } = extras
+    const batch = joining(items.length, atomic, async (drafts) => {
+      if (tx !== undefined) {
+        const lying = await out.inTransaction(door, drafts, tx, signal)
+        return drafts.map((draft, n) => receiptOf(draft, lying[n]?.held ?? 'outbox', lying[n]?.position))
+      }
+      const scheduled = drafts.filter((draft) => out.isScheduled(draft)).length
+      if (scheduled === drafts.length) return out.scheduled(drafts, door, signal)
+      if (scheduled > 0)
+        throw new MessagingError(
+          'unsupported',
+          'an atomic batch waits in the store as a whole or not at all; give all its messages a delay, or none',
+        )
+      return out.together(drafts, door, signal)
+    })
+    const epoch = flush.begin()
+    const since = runtime.clock.now()
+    const settled = await Promise.allSettled(items.map((item, n) => joined(door, item, n, batch)))
+    flush.end(epoch)
+    return settled.map((each): Sent => {
+      if (each.status === 'fulfilled') {
+        out.succeeded(door.parts.name, each.value.id, since)
+        return { ok: true, receipt: each.value }
+      }
+      const error = messagingError(each.reason)
+      out.failed(door.parts.name, '', error)
+      return { ok: false, error }
+    })
+  }
+  async function joined(door: Door, item: unknown, n: number, batch: ReturnType<typeof joining>): Promise<Receipt> {
+    try {
+      const { body } = checkedItem(item, n)
+      const innermost = async (given: Outgoing): Promise<Receipt> => {
+        const draft = out.draft(door, given.id, given.key, given)
+        await out.encode(door, given.body, draft)
+        return batch.join(n, draft)
+      }
+      return await through(door, body, item as Item, innermost)
+    } finally {
+      batch.skip(n)
+    }
+  }
+
+  return (door: Door, items: readonly unknown[], atomic: boolean, extras: Extras): Promise<readonly Sent[]> => {
+    if (!atomic && extras.tx === undefined) return separate(door, items, extras)
+    if (extras.tx === undefined) checkAtomic(runtime, items)
+    return joint(door, items, atomic, extras)
+  }
 }
 
-/**
- * Calls `send` once, with what has come, when each of the `size` messages has come or will not. With `allOrNone` one that does not
- * come takes the others with it.
- */
-export function joining(
-  size: number,
-  allOrNone: boolean,
-  send: (drafts: readonly Draft[]) => Promise<readonly Receipt[]>,
-): Joining {
-  const places: (
-    | { readonly draft: Draft; readonly resolve: (receipt: Receipt) => void; readonly reject: (error: unknown) => void }
-    | 'skipped'
-    | undefined
-  )[] = new Array(size).fill(undefined)
-  let left = size
-  function settle(): void {
-    const come = places.filter((each) => each !== undefined && each !== 'skipped')
-    const missing = places.indexOf('skipped')
-    if (allOrNone && missing >= 0) {
-      const error = new MessagingError(
-        'invalid',
-        `nothing of the atomic batch was sent: its message ${missing} was refused`,
-      )
-      for (const each of come) each.reject(error)
-      return
-    }
-    if (come.length === 0) return
-    send(come.map(({ draft }) => draft)).then(
-      (receipts) => {
-        for (const [n, each] of come.entries()) each.resolve(receipts[n] as Receipt)
-      },
-      (error: unknown) => {
-        for (const each of come) each.reject(error)
-      },
+function checkedItem(item: unknown, n: number): Item {
+  if (object(item) !== undefined || !('body' in (item as object)))
+    throw new MessagingError('invalid', `sendBatch(): message ${n} is ${show(item)}; give { body, ...options }`)
+  checkOptions(`sendBatch(): message ${n}`, item, itemShape)
+  return item as Item
+}
+
+function checkAtomic({ traits, name }: Runtime, messages: readonly unknown[]): void {
+  if (!traits.atomic)
+    throw new MessagingError(
+      'unsupported',
+      `${name} cannot send a batch atomically; send it in a transaction of a store (tx), or leave atomic out`,
     )
-  }
-  return {
-    join(n, draft) {
-      return new Promise((resolve, reject) => {
-        if (places[n] !== undefined)
-          return reject(
-            new MessagingError('invalid', 'a send middleware sent a message of a batch twice; call next once'),
-          )
-        places[n] = { draft, resolve, reject }
-        if (--left === 0) settle()
-      })
-    },
-    skip(n) {
-      if (places[n] !== undefined) return
-      places[n] = 'skipped'
-      if (--left === 0) settle()
-    },
-  }
+  if (messages.length > traits.maxBatch)
+    throw new MessagingError(
+      'too-large',
+      `an atomic batch of ${messages.length} messages: ${name} takes at most ${traits.maxBatch} at once; send them in a transaction of a store (tx)`,
+    )
 }
