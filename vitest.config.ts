@@ -1,12 +1,34 @@
 import { defineConfig } from 'vitest/config'
+import { neededBrokers } from './scripts/needed-brokers.ts'
+
+const ofBrokers = Object.keys(neededBrokers).map((name) => `packages/${name}/{src,test}/**/*.test.ts`)
 
 export default defineConfig({
-  ssr: { resolve: { conditions: ['posthorn:source'] } },
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'examples/*/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
+    // First what needs nothing, files beside each other; then what talks to a broker, one file at a time.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: [
+            '{packages,examples}/*/{src,test}/**/*.test.ts',
+            '{scripts,bench}/**/*.test.ts',
+            'examples/*/*.test.ts',
+          ],
+          exclude: ['**/node_modules/**', ...ofBrokers],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'brokers', include: ofBrokers, fileParallelism: false, sequence: { groupOrder: 1 } },
+      },
+    ],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Child processes and worker threads of the tests resolve our packages from source, too.
     env: { NODE_OPTIONS: '--conditions=posthorn:source' },
   },
+  ssr: { resolve: { conditions: ['posthorn:source'] } },
 })

@@ -1,0 +1,41 @@
+// Somebody else's project outside the checkout, which knows us by our tarballs alone.
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkout } from '../brokers/places.ts'
+import { pnpm, succeeding } from '../command.ts'
+import type { Member } from '../workspace.ts'
+import { tarballOf } from './tarballs.ts'
+
+/** Who installs. */
+export type Installer = 'npm' | 'pnpm'
+
+/** Every module of ours that can be loaded without a further package. */
+const importsOf = (packages: readonly Member[]): string =>
+  packages
+    .flatMap(({ manifest: { name, exports = {} } }) => Object.keys(exports).map((path) => name + path.slice(1)))
+    // The suite describes tests where it is imported, so it needs vitest around it.
+    .filter((specifier) => specifier !== '@posthorn/testkit/conformance')
+    .map((specifier) => `await import('${specifier}')\n`)
+    .join('')
+
+/** Writes a project in `folder` that has every package from its tarball, with the hello example as its program. */
+export const writeConsumer = (folder: string, packages: readonly Member[]): void => {
+  const tarballs = Object.fromEntries(packages.map((member) => [member.manifest.name, `file:${tarballOf(member)}`]))
+  // What our packages need of each other is not in a registry yet.
+  const npmOverrides = Object.fromEntries(Object.keys(tarballs).map((name) => [name, `$${name}`]))
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(
+    join(folder, 'package.json'),
+    JSON.stringify({ private: true, type: 'module', dependencies: tarballs, overrides: npmOverrides }),
+  )
+  const settings = { hoist: false, nodeLinker: 'isolated', overrides: tarballs }
+  writeFileSync(join(folder, 'pnpm-workspace.yaml'), JSON.stringify(settings))
+  writeFileSync(join(folder, 'imports.mjs'), importsOf(packages))
+  copyFileSync(join(checkout, 'examples/hello/main.ts'), join(folder, 'main.ts'))
+}
+
+/** Installs a project that `writeConsumer` wrote. */
+export const install = async (folder: string, by: Installer): Promise<void> => {
+  if (by === 'npm') await succeeding('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: folder })
+  else await pnpm(['install', '--ignore-scripts', '--no-frozen-lockfile'], { cwd: folder })
+}
