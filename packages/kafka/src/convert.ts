@@ -54,7 +54,7 @@ export function parsePosition(position: string): { readonly partition: number; r
   return match === null ? undefined : { partition: Number(match[1]), offset: Number(match[2]) }
 }
 
-const decoder = new TextDecoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const text = (value: Uint8Array | string): string => (typeof value === 'string' ? value : decoder.decode(value))
 
 /** What only the source knows of a delivery. */

@@ -35,7 +35,10 @@ export async function kafkaDriver<Client>(
   const { clock } = context
   const cluster = clusterMap(client.wire(), clock)
   const names = namesOf(context.namespace)
-  const layout = topology({ cluster, names, settings, mode: context.topology })
+  const appeared = (topic: string): void => {
+    for (const source of sources) source.appeared?.(topic)
+  }
+  const layout = topology({ cluster, names, settings, mode: context.topology, appeared })
   const sources = new Set<OpenSource>()
   const places = new Map<string, ReadonlyMap<string, number>>()
   const transactions = new Map<string, TransactionalProducer>()
@@ -58,9 +61,6 @@ export async function kafkaDriver<Client>(
     layout,
     settings,
     now,
-    appeared: (topic) => {
-      for (const source of sources) source.appeared?.(topic)
-    },
   })
   const producer = idempotentProducer({ cluster, clock, compression: settings.compression, requestTimeoutMs, report })
   let sending: Promise<unknown> = Promise.resolve()
@@ -161,6 +161,14 @@ export async function kafkaDriver<Client>(
     },
     async open(subscription, signal) {
       if (closing.signal.aborted) throw over()
+      const { source: spec, group, mode } = subscription
+      if (mode === 'shared' && 'name' in spec) {
+        try {
+          await route.prepareRetries(spec.name, group)
+        } catch (error) {
+          throw messagingError(error, `the retry topic of ${spec.name} and ${group} could not be made`)
+        }
+      }
       const mine = clusterMap(client.wire(), clock)
       const base = { cluster: mine, clock, names }
       let source: OpenSource | undefined

@@ -23,6 +23,8 @@ export interface Routed {
 export interface Router {
   (batch: readonly Dispatch[]): Promise<Routed>
   readonly prepareReplies: () => Promise<void>
+  /** Makes the retry topic that most retries of a group need, so that the first one does not wait for it. */
+  readonly prepareRetries: (topic: string, group: string) => Promise<void>
 }
 
 const dayMs = 86_400_000
@@ -35,13 +37,11 @@ interface RouterContext {
   readonly layout: Topology
   readonly settings: Settings
   readonly now: () => number
-  /** A topic was made that a consumer may wait for. */
-  readonly appeared: (kafkaTopic: string) => void
 }
 
 /** A router over what exists. */
 export function router(context: RouterContext): Router {
-  const { cluster, names, layout, settings, now, appeared } = context
+  const { cluster, names, layout, settings, now } = context
   /** Topics of ours that are known to be there. */
   const made = new Set<string>()
   let turn = Math.floor(Math.random() * 1_024)
@@ -53,7 +53,7 @@ export function router(context: RouterContext): Router {
     partitions?: number,
   ): Promise<void> => {
     if (made.has(name)) return
-    if (await layout.beside(topic, name, entries, partitions)) appeared(name)
+    await layout.beside(topic, name, entries, partitions)
     made.add(name)
   }
   const prepareReplies = (): Promise<void> => ensure(names.replies, names.replies, replySettings, 1)
@@ -120,5 +120,9 @@ export function router(context: RouterContext): Router {
     }
     return { parts, places, results }
   }
-  return Object.assign(route, { prepareReplies })
+  const prepareRetries = async (topic: string, group: string): Promise<void> => {
+    const [name] = names.retries(topic, group)
+    if (layout.makes && name !== undefined) await ensure(names.topic(topic), name, retrySettings)
+  }
+  return Object.assign(route, { prepareReplies, prepareRetries })
 }

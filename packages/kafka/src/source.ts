@@ -58,7 +58,8 @@ export interface Transact {
 }
 
 const commitEveryMs = 500
-const lookEveryMs = 5_000
+/** How long a topic or partition that others made may go unnoticed. */
+const lookEveryMs = 3_000
 const noteKind = 'posthorn'
 interface Note {
   readonly kind: typeof noteKind
@@ -113,6 +114,8 @@ export async function groupSource(
     fence: (partition) => context.transact.fence(group, partition, closing.signal),
   })
 
+  /** What was there when we opened: what appears later is read from its beginning. */
+  let first: readonly string[] = []
   let known = ''
   /** What exists of what we read; a pattern's topics may appear at any time. */
   const look = async (): Promise<string> => {
@@ -129,13 +132,18 @@ export async function groupSource(
       .sort()
       .join(' ')
   }
+  const covers = (kafkaTopic: string): boolean => {
+    const topic = names.readable(kafkaTopic)
+    return topic !== undefined && 'pattern' in spec && patternMatches(spec.pattern, topic)
+  }
+  const refresh = async (): Promise<void> => {
+    const now = await look().catch(() => known)
+    if (now === known) return
+    known = now
+    member?.rejoin()
+  }
   const watch = async (): Promise<void> => {
-    while (await pause(clock, lookEveryMs, closing.signal)) {
-      const now = await look().catch(() => known)
-      if (now === known) continue
-      known = now
-      member?.rejoin()
-    }
+    while (await pause(clock, lookEveryMs, closing.signal)) await refresh()
   }
   const plan = async (
     members: readonly (Membership & { readonly member: string })[],
@@ -191,7 +199,7 @@ export async function groupSource(
         note: {
           kind: noteKind,
           known,
-          from: Object.fromEntries([...topics].filter(([, { delayed }]) => !delayed).map(([topic]) => [topic, from])),
+          from: Object.fromEntries(first.map((topic) => [topic, from])),
         } satisfies Note,
       }),
       assign: plan,
@@ -260,9 +268,7 @@ export async function groupSource(
       await held.alone(() => transact(sends, settlements, signal))
     },
     appeared(topic) {
-      if (!topics.has(topic)) return
-      known = `${known} +${topic}`
-      member?.rejoin()
+      if ('pattern' in spec ? covers(topic) : topics.has(topic)) void refresh()
     },
     flush: () => held.commit().catch(() => {}),
     get consuming() {
@@ -337,6 +343,7 @@ export async function groupSource(
   try {
     if ('name' in spec) await cluster.topic(names.topic(spec.name))
     known = await look()
+    first = [...topics].filter(([, { delayed }]) => !delayed).map(([topic]) => topic)
   } catch (error) {
     await cluster.wire.close()
     throw messagingError(error, `${'name' in spec ? spec.name : spec.pattern} could not be read`)

@@ -8,6 +8,8 @@ import type { KafkaMapping, Settings } from './options.ts'
 
 /** Makes and verifies topics. */
 export interface Topology {
+  /** Whether it makes what is missing. */
+  readonly makes: boolean
   declare(topic: TopicSpec): Promise<void>
   /** Makes a topic of ours beside another, with as many partitions as that one has, unless it is there. Whether it was made now. */
   beside(topic: string, name: string, settings: Readonly<Record<string, string>>, partitions?: number): Promise<boolean>
@@ -19,10 +21,12 @@ export interface TopologyContext {
   readonly names: Names
   readonly settings: Settings
   readonly mode: 'declare' | 'check' | 'none'
+  /** A topic was made that a consumer may wait for. */
+  readonly appeared: (kafkaTopic: string) => void
 }
 
 /** Topology by the options: `declare` makes what is missing, `check` only looks, `none` believes. */
-export function topology({ cluster, names, settings, mode }: TopologyContext): Topology {
+export function topology({ cluster, names, settings, mode, appeared }: TopologyContext): Topology {
   const make = async (
     name: string,
     partitions: number,
@@ -49,8 +53,10 @@ export function topology({ cluster, names, settings, mode }: TopologyContext): T
   const leaders = async (name: string, made: boolean): Promise<boolean> => {
     for (let tries = 0; tries < 100; tries++) {
       const [view] = await cluster.refresh([name]).catch(() => [])
-      if (view !== undefined && view.fault === undefined && view.partitions.every(({ leader }) => leader >= 0))
+      if (view !== undefined && view.fault === undefined && view.partitions.every(({ leader }) => leader >= 0)) {
+        if (made) appeared(name)
         return made
+      }
       await later(50)
     }
     throw new MessagingError('unavailable', `topic ${name} was created, but its partitions have no leaders yet`)
@@ -80,6 +86,7 @@ export function topology({ cluster, names, settings, mode }: TopologyContext): T
       )
   }
   return {
+    makes: mode === 'declare',
     async declare(spec) {
       names.map(spec.name, spec.on)
       if (mode === 'none') return

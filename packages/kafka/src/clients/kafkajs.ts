@@ -13,6 +13,7 @@ import type {
   CommittedOffset,
   FetchAnswer,
   KafkaClient,
+  KafkaRecord,
   OffsetAnswer,
   ProduceAnswer,
   ProducePart,
@@ -396,6 +397,14 @@ function wire(settings: ClientSettings): Wire {
   }
 }
 
+/** kafkajs takes bytes that are no Buffer for something to write as text. */
+function buffered(record: KafkaRecord): KafkaRecord {
+  const { key, value } = record
+  const plain = (each: Uint8Array | null): boolean => each === null || Buffer.isBuffer(each)
+  if (plain(key) && plain(value)) return record
+  return { ...record, key: key === null ? null : bytes(key), value: value === null ? null : bytes(value) }
+}
+
 async function produce(
   broker: NativeBroker,
   request: ProduceRequest,
@@ -405,7 +414,7 @@ async function produce(
     topicData: byTopic(parts, ({ partition, sequence, records }) => ({
       partition,
       firstSequence: sequence,
-      messages: records,
+      messages: records.map(buffered),
     })),
     transactionalId: request.transactionalId,
     producerId: request.identity.id,
