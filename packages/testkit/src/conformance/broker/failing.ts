@@ -139,6 +139,7 @@ export const failing: Chapter = {
         await one.consume(orders, { group: 'b' }, b.handler)
         await one.producer().send(orders, 'x')
         await a.reached(3)
+        await b.reached(1)
         await b.noMore()
         assert.equal(b.all.length, 1)
       },

@@ -91,7 +91,7 @@ export const handling: Chapter = {
           Array.from({ length: 40 }, (_, body) => ({ body, key: `k${body}` })),
         )
         // A log gives a member whole partitions; only a queue can give all the rest to whoever is free.
-        await quick.reached(stage.traits.history && stage.traits.partialFailure ? 1 : 36)
+        await quick.reached(stage.traits.history && stage.traits.nackDelay === 'none' ? 1 : 36)
         release()
         await stage.until('all are handled', () => slow.all.length + quick.all.length >= 40)
       },
