@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
 import { settled } from '../../test/manual-clock.ts'
 import { type RigOptions, sendingRig } from '../../test/sending-rig.ts'
@@ -174,6 +175,22 @@ test('an abort before, while it waits, and while it is out', async () => {
   expect(batchesOf(rig)).toEqual([['out'], ['stays']])
 })
 
+test('one signal for thousands of sends has one listener, and none when they are settled', async () => {
+  const { rig, send, producer } = setUp({ traits: { inFlight: 1, maxBatch: 5_000 } })
+  const stop = new AbortController()
+  const listeners = (): number => getEventListeners(stop.signal, 'abort').length
+  rig.auto((flight) => flight.ok())
+  await producer.sendBatch(t, new Array(5_000).fill({ body: 'x' }), { signal: stop.signal })
+  expect(listeners()).toBe(0)
+  rig.auto(() => {})
+  const all = [send('1', 'k', { signal: stop.signal }), send('2', 'j', { signal: stop.signal })]
+  await settled()
+  expect(listeners()).toBe(1)
+  stop.abort()
+  expect(await Promise.all(all)).toEqual(['aborted unknown', 'aborted unknown'])
+  expect(listeners()).toBe(0)
+})
+
 test('the buffer holds back what comes beyond it, in order', async () => {
   const { rig, send, producer } = setUp({ traits: { inFlight: 9, maxBatch: 1 } }, { buffer: 2 })
   const all = ['1', '2', '3', '4'].map((body) => send(body))
@@ -343,7 +360,11 @@ test('nothing is left behind: no timer but the one for deadlines, which ends too
   const { rig, send } = setUp({ traits: { inFlight: 2, maxBatch: 2 } })
   rig.auto((flight) => flight.ok())
   await Promise.all(Array.from({ length: 1_000 }, (_, n) => send(`${n}`, `k${n % 7}`)))
-  expect(rig.clock.armed).toBe(1)
+  const listeners = (): number => getEventListeners(rig.runtime.closing, 'abort').length
+  expect([rig.clock.armed, listeners()]).toEqual([1, 1])
   await rig.clock.advance(10_000)
-  expect(rig.clock.armed).toBe(0)
+  expect([rig.clock.armed, listeners()]).toEqual([0, 0])
+  expect(await send('again')).toBe('broker')
+  rig.close()
+  expect(await send('late')).toBe('closed failed')
 })

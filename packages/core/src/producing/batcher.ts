@@ -2,6 +2,7 @@
 import type { Clock } from '../driver/clock.ts'
 import type { Driver, Traits } from '../driver/seam.ts'
 import type { MessagingError } from '../errors.ts'
+import { aborting } from './aborting.ts'
 import { deadlines } from './deadlines.ts'
 import { abortedError, closedError, lateError } from './endings.ts'
 import { flying } from './flying.ts'
@@ -44,12 +45,21 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
   const mostPauses = Math.max(inFlight, morePauses)
   const book = lanes()
   const ready = listOf()
-  const due = deadlines(clock, (slot) => settle(slot, lateError(slot)))
+  const due = deadlines(
+    clock,
+    (slot) => settle(slot, lateError(slot)),
+    () => {
+      listening = false
+      closing.removeEventListener('abort', close)
+    },
+  )
   const { air, start, lost } = flying({ driver, clock, random, book, settle, diverted, schedule })
   const { again } = air
   const ordered = inFlight === 1 && !oneEach
   const gathered = gathering({ book, ready, again, maxBatch, oneEach, ordered, diverted })
+  const heed = aborting((slot, signal) => settle(slot, abortedError(slot, signal)))
   let scheduled = false
+  let listening = false
   let lingering = 0
   let lingered: (() => void) | undefined
 
@@ -115,25 +125,26 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
     slot.owner.settled(slot, error)
   }
 
-  closing.addEventListener(
-    'abort',
-    () => {
-      for (const slot of due.all()) settle(slot, closedError(slot))
-      due.close()
-      lingered?.()
-    },
-    { once: true },
-  )
+  function close(): void {
+    for (const slot of due.all()) settle(slot, closedError(slot))
+    due.close()
+    lingered?.()
+  }
+  /** Hears of the broker's end while it has anything: one that was made for a moment leaves nothing with the broker. */
+  function listen(): void {
+    if (listening) return
+    listening = true
+    closing.addEventListener('abort', close, { once: true })
+  }
 
   return {
     watch(slot, signal) {
       if (closing.aborted) return settle(slot, closedError(slot))
+      listen()
       due.add(slot)
       if (signal === undefined) return
       if (signal.aborted) return settle(slot, abortedError(slot, signal))
-      const abort = (): void => settle(slot, abortedError(slot, signal))
-      signal.addEventListener('abort', abort, { once: true })
-      slot.unlisten = () => signal.removeEventListener('abort', abort)
+      heed(slot, signal)
     },
     add(slot) {
       if (slot.settled) return

@@ -64,24 +64,32 @@ export function batches(runtime: Runtime, out: Outbound, { pass, refuse, through
         )
       return out.together(drafts, door, signal)
     })
+    const ids: string[] = []
     const epoch = flush.begin()
     const since = runtime.clock.now()
-    const settled = await Promise.allSettled(items.map((item, n) => joined(door, item, n, batch)))
+    const settled = await Promise.allSettled(items.map((item, n) => joined(door, item, n, batch, ids)))
     flush.end(epoch)
-    return settled.map((each): Sent => {
+    return settled.map((each, n): Sent => {
       if (each.status === 'fulfilled') {
         out.succeeded(door.parts.name, each.value.id, since)
         return { ok: true, receipt: each.value }
       }
       const error = messagingError(each.reason)
-      out.failed(door.parts.name, '', error)
+      out.failed(door.parts.name, ids[n] ?? '', error)
       return { ok: false, error }
     })
   }
-  async function joined(door: Door, item: unknown, n: number, batch: ReturnType<typeof joining>): Promise<Receipt> {
+  async function joined(
+    door: Door,
+    item: unknown,
+    n: number,
+    batch: ReturnType<typeof joining>,
+    ids: string[],
+  ): Promise<Receipt> {
     try {
       const { body } = checkedItem(item, n)
       const innermost = async (given: Outgoing): Promise<Receipt> => {
+        ids[n] = given.id
         const draft = out.draft(door, given.id, given.key, given)
         await out.encode(door, given.body, draft)
         return batch.join(n, draft)

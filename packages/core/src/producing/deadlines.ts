@@ -16,8 +16,11 @@ export interface Deadlines {
   close(): void
 }
 
-/** Watches deadlines; `expire` is called once for each slot that is still there, and must end in `remove`. */
-export function deadlines(clock: Clock, expire: (slot: Slot) => void): Deadlines {
+/**
+ * Watches deadlines; `expire` is called once for each slot that is still there, and must end in `remove`. `idle` tells, some time after
+ * the last slot has gone, that the timer has ended: nothing is held until the next `add`.
+ */
+export function deadlines(clock: Clock, expire: (slot: Slot) => void, idle: () => void): Deadlines {
   const chains = new Map<number, Chain>()
   let timeoutMs = -1
   let chain: Chain = { first: undefined, last: undefined }
@@ -47,6 +50,7 @@ export function deadlines(clock: Clock, expire: (slot: Slot) => void): Deadlines
       if (each.first !== undefined) next = Math.min(next, each.first.deadline)
     }
     if (next < armedFor) arm(next)
+    else if (armedFor === Infinity) idle()
   }
 
   return {

@@ -98,7 +98,7 @@ export function within<R>(
     }
     signal?.addEventListener('abort', aborted, { once: true })
     closing.addEventListener('abort', closed, { once: true })
-    work(stop.signal).then(
+    ;(async () => work(stop.signal))().then(
       (value) => {
         finish()
         resolve(value)
