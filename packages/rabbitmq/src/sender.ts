@@ -34,9 +34,13 @@ export function senderOn(link: Link, maxBytes: number): Sender {
   }
   const ready = (): Publisher | Promise<Publisher> => {
     if (publisher !== undefined && !publisher.dead) return publisher
-    opening ??= open().finally(() => {
-      opening = undefined
-    })
+    if (opening === undefined) {
+      opening = open().finally(() => {
+        opening = undefined
+      })
+      // Who waits for it may have given up.
+      opening.catch(() => {})
+    }
     return opening
   }
   const publish = async (batch: readonly Outgoing[], signal: AbortSignal): Promise<readonly SendResult[]> => {

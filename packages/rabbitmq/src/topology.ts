@@ -18,13 +18,20 @@ export async function onChannel<T>(
 ): Promise<T> {
   if (signal.aborted) throw aborted(about, signal)
   let channel: Channel | undefined
+  let over = false
   const run = async (): Promise<{ readonly value: T }> => {
     const model = await link.model()
-    channel = await model.createChannel().catch((error: unknown) => {
+    const made = await model.createChannel().catch((error: unknown) => {
       throw translated(error, about)
     })
-    channel.on('error', () => {})
-    return { value: await work(channel) }
+    made.on('error', () => {})
+    channel = made
+    if (over) closeQuietly(made)
+    try {
+      return { value: await work(made) }
+    } catch (error) {
+      throw translated(error, about)
+    }
   }
   let stop = (): void => {}
   const stopped = new Promise<never>((_, reject) => {
@@ -36,6 +43,7 @@ export async function onChannel<T>(
     if (done === undefined) throw new MessagingError('unavailable', `${about}: no answer within ${answerMs} ms`)
     return done.value
   } finally {
+    over = true
     signal.removeEventListener('abort', stop)
     closeQuietly(channel)
   }

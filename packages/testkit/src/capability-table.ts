@@ -78,7 +78,7 @@ export const capabilityTable: Readonly<Record<string, CapabilityRow>> = {
     lease: false,
     hold: true,
     counts: false,
-    replay: true,
+    replay: false,
     query: false,
   },
   kafka: {
