@@ -1,9 +1,27 @@
 // What a consumer gets, looked at from outside.
-import { existsSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkout } from '../brokers/places.ts'
 import { command, succeeding } from '../command.ts'
 import { packAll, tarballOf } from '../packed/tarballs.ts'
 import type { Member } from '../workspace.ts'
 import type { Check } from './check.ts'
+
+/** Packages that the built code asks for and that its package.json does not promise to a consumer. */
+const unpromised = ({ folder, manifest }: Member): readonly string[] => {
+  const promised = Object.keys({ [manifest.name]: '', ...manifest.dependencies, ...manifest.peerDependencies })
+  const dist = join(checkout, folder, 'dist')
+  return globSync('**/*.{js,d.ts}', { cwd: dist }).flatMap((file) =>
+    [
+      ...readFileSync(join(dist, file), 'utf8').matchAll(
+        /(?:from|import\(?)\s*['"]((?:@[^'"/]+\/)?[^'"./:][^'"/:]*)(?:\/[^'"]*)?['"]/g,
+      ),
+    ]
+      .map(([, name = '']) => name)
+      .filter((name) => !promised.includes(name))
+      .map((name) => `${folder}: dist/${file} imports ${name}, which is neither a dependency nor a peer`),
+  )
+}
 
 /** Packs every published package for the checks behind it; a source, a test or a map in a tarball is a finding. */
 export const packed = (packages: () => readonly Member[]): Check => ({
@@ -27,7 +45,7 @@ export const packed = (packages: () => readonly Member[]): Check => ({
           .map((file) => `${member.folder}: the tarball lacks ${file}`),
       ]
     })
-    return (await Promise.all(findings)).flat()
+    return [...(await Promise.all(findings)).flat(), ...packages().flatMap(unpromised)]
   },
 })
 
