@@ -1,0 +1,208 @@
+import type {
+  Arrival,
+  Clock,
+  DriverLag,
+  DriverQuery,
+  PatternSpec,
+  Shelf,
+  ShelvedLetter,
+  TopicSpec,
+} from '@posthorn/core/driver'
+import { Delivery, headFrom, messageColumns } from './convert.ts'
+import type { Hub } from './hub.ts'
+import { endOf, span, type TopicRow } from './log.ts'
+import { startOf, stopOf } from './positions.ts'
+import type { Row, Sql } from './sql.ts'
+import { everything, type Group, groupFrom, groupRow, topicsOf } from './topology.ts'
+
+/** Rows that one turn of the event loop reads. */
+const page = 500
+
+/** A turn for others between two pages. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** What waits for a group; one that nobody has joined would have everything. */
+export async function lagOf(
+  hub: Hub,
+  ns: string,
+  source: TopicSpec | PatternSpec,
+  name: string,
+  clock: Clock,
+): Promise<DriverLag> {
+  const start = await hub.read((sql) => {
+    const row = groupRow(sql, ns, source, name)
+    const group = row === undefined ? undefined : groupFrom(row)
+    const topics = topicsOf(sql, ns, source, hub.path)
+    return { group, topics, ...takenIn(sql, group, topics) }
+  })
+  let { backlog, oldest } = start
+  for (const topic of start.topics) {
+    const from = await hub.read((sql) => cursorOf(sql, start.group, topic))
+    const found = await waitingIn(hub, topic, from, start.group, name)
+    backlog += found.backlog
+    oldest = Math.min(oldest, found.oldest)
+  }
+  const oldestMs = oldest === Number.POSITIVE_INFINITY ? undefined : Math.max(0, clock.now() - oldest)
+  // Nothing that a group has not settled is ever trimmed.
+  return { backlog, oldestMs, lostInMs: undefined }
+}
+
+function takenIn(sql: Sql, group: Group | undefined, topics: readonly TopicRow[]): { backlog: number; oldest: number } {
+  let backlog = 0
+  let oldest = Number.POSITIVE_INFINITY
+  if (group === undefined) return { backlog, oldest }
+  for (const { id } of topics) {
+    const row = sql.row(
+      'SELECT count(*) AS n, min(ord) AS first FROM posthorn_delivery WHERE grp = ? AND ord > ? AND ord < ?',
+      group.id,
+      id * span,
+      (id + 1) * span,
+    )
+    backlog += row?.['n'] as number
+    const at =
+      row?.['first'] == null ? undefined : sql.row('SELECT at FROM posthorn_message WHERE seq = ?', row['first'])
+    if (at !== undefined) oldest = Math.min(oldest, at['at'] as number)
+  }
+  return { backlog, oldest }
+}
+
+function cursorOf(sql: Sql, group: Group | undefined, topic: TopicRow): number {
+  const row =
+    group === undefined
+      ? undefined
+      : sql.row('SELECT at FROM posthorn_cursor WHERE grp = ? AND topic = ?', group.id, topic.id)
+  return (row?.['at'] as number | undefined) ?? topic.id * span
+}
+
+async function waitingIn(
+  hub: Hub,
+  topic: TopicRow,
+  from: number,
+  group: Group | undefined,
+  name: string,
+): Promise<{ backlog: number; oldest: number }> {
+  const end = (topic.id + 1) * span
+  if (group === undefined || group.matches === everything)
+    return hub.read((sql) => {
+      const row = sql.row(
+        'SELECT count(*) AS n, min(at) AS at FROM posthorn_message WHERE seq > ? AND seq < ? AND (grp IS NULL OR grp = ?)',
+        from,
+        end,
+        name,
+      )
+      return { backlog: row?.['n'] as number, oldest: (row?.['at'] as number | null) ?? Number.POSITIVE_INFINITY }
+    })
+  let backlog = 0
+  let oldest = Number.POSITIVE_INFINITY
+  for (let seq = from; ; await breath()) {
+    const rows = await hub.read((sql) =>
+      sql.rows(
+        `SELECT seq, at, grp, id, key, tag, NULL AS body, type, sent, head FROM posthorn_message
+        WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
+        seq,
+        end,
+        page,
+      ),
+    )
+    for (const row of rows) {
+      seq = row['seq'] as number
+      if (row['grp'] !== null && row['grp'] !== name) continue
+      if (!group.matches(shown(row, topic))) continue
+      backlog++
+      oldest = Math.min(oldest, row['at'] as number)
+    }
+    if (rows.length < page) return { backlog, oldest }
+  }
+}
+
+/** A stored message as it is shown to who has no group. */
+export function shown(row: Row, topic: Pick<TopicRow, 'name'>): Delivery {
+  return new Delivery(row, topic.name, (row['seq'] as number) % span, 0, undefined)
+}
+
+/** Stored messages, oldest first, as of now; copies to one group are not stored messages. */
+export async function* queryOf(
+  hub: Hub,
+  ns: string,
+  source: TopicSpec | PatternSpec,
+  { id, key, from, to }: DriverQuery,
+  signal: AbortSignal,
+): AsyncIterable<Arrival> {
+  const parts = await hub.read((sql) =>
+    topicsOf(sql, ns, source, hub.path).map((topic) => ({
+      topic,
+      first: startOf(sql, topic, from === undefined ? 'earliest' : { time: from }),
+      last: stopOf(sql, topic, to === undefined ? undefined : { time: to }),
+    })),
+  )
+  for (const { topic, first, last } of parts) {
+    for (let seq = first; ; await breath()) {
+      if (signal.aborted) return
+      const rows = await hub.read((sql) =>
+        sql.rows(
+          `SELECT seq, grp, ${messageColumns} FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+          seq,
+          last,
+          page,
+        ),
+      )
+      for (const row of rows) {
+        seq = row['seq'] as number
+        if (row['grp'] !== null) continue
+        if ((id !== undefined && row['id'] !== id) || (key !== undefined && row['key'] !== key)) continue
+        if (signal.aborted) return
+        yield shown(row, topic)
+      }
+      if (rows.length < page) break
+    }
+  }
+}
+
+/** The dead letters of a topic and a group. */
+export function shelfOf(hub: Hub, ns: string, topic: string, group: string | undefined): Shelf {
+  const of = [ns, topic, group ?? null] as const
+  return {
+    async *list(signal): AsyncIterable<ShelvedLetter> {
+      const last = await hub.read(
+        (sql) =>
+          sql.row('SELECT max(no) AS no FROM posthorn_letter WHERE ns = ? AND topic = ? AND grp IS ?', ...of)?.['no'] as
+            | number
+            | null,
+      )
+      for (let no = 0; last !== null && no < last; await breath()) {
+        const rows = await hub.read((sql) =>
+          sql.rows(
+            `SELECT no, no AS seq, NULL AS grp, ${messageColumns} FROM posthorn_letter
+            WHERE ns = ? AND topic = ? AND grp IS ? AND no > ? AND no <= ? ORDER BY no LIMIT ?`,
+            ...of,
+            no,
+            last,
+            page,
+          ),
+        )
+        for (const row of rows) {
+          if (signal.aborted) return
+          no = row['no'] as number
+          const { letter } = headFrom(row['head'])
+          const message = new Delivery(row, topic, no, 0, undefined)
+          if (letter !== undefined) yield { token: no, message, letter, group }
+        }
+        if (rows.length < page) return
+      }
+    },
+    async remove(tokens) {
+      const numbers = tokens.filter((each): each is number => typeof each === 'number')
+      await hub.writer.write(({ sql }) => {
+        for (const no of numbers)
+          sql.run('DELETE FROM posthorn_letter WHERE no = ?4 AND ns = ?1 AND topic = ?2 AND grp IS ?3', ...of, no)
+      })
+    },
+  }
+}
+
+/** The last position of each topic, to see how far a file has grown. */
+export function topicEnds(sql: Sql, topics: readonly TopicRow[]): readonly number[] {
+  return topics.map((topic) => endOf(sql, topic).seq % span)
+}

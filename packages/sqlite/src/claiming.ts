@@ -1,0 +1,296 @@
+import { Delivery, messageColumns, type Progress } from './convert.ts'
+import type { Hub } from './hub.ts'
+import { promote, span } from './log.ts'
+import type { Row, Sql } from './sql.ts'
+import { everything, type Group } from './topology.ts'
+import type { Work } from './writer.ts'
+
+/** What a member asks for. */
+export interface ClaimWish {
+  readonly group: Group
+  /** How many it has room for. */
+  readonly room: number
+  /** How many of one lane: a hot key must not fill a whole window. */
+  readonly laneRoom: number
+  readonly now: number
+  readonly until: number
+  readonly topicName: (sql: Sql, topic: number) => string
+}
+
+/** What a claim took, and under which epoch of the group; `gone` where nobody knows the group any more. */
+export interface Claimed {
+  readonly deliveries: readonly Delivery[]
+  readonly epoch: number
+  readonly gone: boolean
+}
+
+/** Most messages that one claim looks at, so that a long row of filtered ones does not hold the event loop. */
+const mostScanned = 1_000
+
+const readLog = `SELECT seq, grp, ${messageColumns} FROM posthorn_message WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?`
+const readOne = `SELECT seq, grp, ${messageColumns} FROM posthorn_message WHERE seq = ?`
+const takeRow =
+  'UPDATE posthorn_delivery SET state = 1, sort = NULL, claim = ?, until = ?, starts = starts + 1 WHERE grp = ? AND ord = ?'
+const insertTaken =
+  'INSERT INTO posthorn_delivery (grp, ord, state, claim, until, lane, due, starts) VALUES (?, ?, 1, ?, ?, ?, 0, 1)'
+const insertLater = 'INSERT INTO posthorn_delivery (grp, ord, state, sort, lane, due) VALUES (?, ?, ?, ?, ?, 0)'
+const someOfLane = 'SELECT 1 FROM posthorn_delivery WHERE grp = ? AND lane = ? LIMIT 1'
+const someInState = 'SELECT 1 FROM posthorn_delivery WHERE grp = ? AND lane = ? AND state = ? LIMIT 1'
+const readyRows = `SELECT ord, lane, starts, failures, history, lone FROM posthorn_delivery
+  WHERE grp = ? AND state = 0 AND sort IS NOT NULL ORDER BY sort, ord LIMIT ?`
+const followers = `SELECT ord, lane, starts, failures, history, lone, due FROM posthorn_delivery
+  WHERE grp = ? AND lane = ? AND state = 2 AND ord > ? ORDER BY ord LIMIT ?`
+
+/** Takes what may go to this member now: what came back first, then from the log. Counts the start of each. */
+export function claim(work: Work, hub: Hub, wish: ClaimWish): Claimed {
+  const { sql } = work
+  const { group, now } = wish
+  const row = sql.row('SELECT fence, epoch FROM posthorn_group WHERE id = ?', group.id)
+  if (row === undefined) return { deliveries: [], epoch: -1, gone: true }
+  promote(work, hub, now)
+  expire(sql, group.id, now)
+  mature(sql, group.id, now)
+  const hand = handOf(sql, wish, (row['fence'] as number) + 1)
+  const prioritized = hasPriority(sql, group.id)
+  if (prioritized) takeIn(sql, wish, hand, false)
+  takeReady(sql, wish, hand)
+  if (!prioritized) takeIn(sql, wish, hand, true)
+  hand.close()
+  return { deliveries: hand.taken, epoch: row['epoch'] as number, gone: false }
+}
+
+interface Hand {
+  readonly no: number
+  readonly taken: Delivery[]
+  /** How many of each lane are in this hand. */
+  readonly lanes: Map<string, number>
+  take(row: Row, lane: string | undefined, progress: Progress): void
+  close(): void
+}
+
+function handOf(sql: Sql, { group, until, topicName }: ClaimWish, no: number): Hand {
+  const taken: Delivery[] = []
+  const lanes = new Map<string, number>()
+  let low = Number.POSITIVE_INFINITY
+  let high = 0
+  return {
+    no,
+    taken,
+    lanes,
+    take(row, lane, progress) {
+      const seq = row['seq'] as number
+      const delivery = new Delivery(row, topicName(sql, Math.floor(seq / span)), seq % span, no, lane, progress)
+      delivery.until = until
+      taken.push(delivery)
+      if (seq < low) low = seq
+      if (seq > high) high = seq
+      if (lane !== undefined) lanes.set(lane, (lanes.get(lane) ?? 0) + 1)
+    },
+    close() {
+      if (taken.length === 0) return
+      sql.run('UPDATE posthorn_group SET fence = ? WHERE id = ?', no, group.id)
+      sql.run('INSERT INTO posthorn_claim VALUES (?, ?, ?, ?, ?, ?)', group.id, no, until, low, high, taken.length)
+    },
+  }
+}
+
+/** Rows that came back, or wait: each first of a lane with those that follow it. */
+function takeReady(sql: Sql, { group, room, laneRoom, now, until }: ClaimWish, hand: Hand): void {
+  const take = (row: Row): void => {
+    const message = sql.row(readOne, row['ord'] as number)
+    if (message === undefined) {
+      // An operator took the message out of the log.
+      sql.run('DELETE FROM posthorn_delivery WHERE grp = ? AND ord = ?', group.id, row['ord'] as number)
+      return
+    }
+    sql.run(takeRow, hand.no, until, group.id, row['ord'] as number)
+    hand.take(message, (row['lane'] as string | null) ?? undefined, {
+      starts: (row['starts'] as number) + 1,
+      failures: row['failures'] as number | null,
+      history: row['history'] as string | null,
+      lone: row['lone'] as number | null,
+    })
+  }
+  for (const first of sql.rows(readyRows, group.id, room)) {
+    if (hand.taken.length >= room) return
+    take(first)
+    if (first['lane'] === null) continue
+    const most = Math.min(laneRoom - 1, room - hand.taken.length)
+    if (most <= 0) continue
+    for (const next of sql.rows(followers, group.id, first['lane'] as string, first['ord'] as number, most)) {
+      if ((next['due'] as number) > now) {
+        // Nothing of the log may pass it.
+        hand.lanes.set(first['lane'] as string, Number.NEGATIVE_INFINITY)
+        break
+      }
+      take(next)
+    }
+  }
+}
+
+/** Reads on in the log. With `direct` what is free goes into the hand; without (priorities) all is listed first. */
+function takeIn(sql: Sql, wish: ClaimWish, hand: Hand, direct: boolean): void {
+  const { group, room, topicName } = wish
+  let scanned = 0
+  for (const { topic, at } of sql.rows('SELECT topic, at FROM posthorn_cursor WHERE grp = ?', group.id)) {
+    let seq = at as number
+    const end = ((topic as number) + 1) * span
+    while (scanned < mostScanned && (!direct || hand.taken.length < room)) {
+      const most = direct ? Math.min(room - hand.taken.length, mostScanned - scanned) : mostScanned - scanned
+      const rows = sql.rows(readLog, seq, end, most)
+      for (const row of rows) {
+        seq = row['seq'] as number
+        if (row['grp'] !== null && row['grp'] !== group.name) continue
+        admit(sql, wish, hand, row, topicName(sql, topic as number), direct)
+      }
+      scanned += rows.length
+      if (rows.length < most) break
+    }
+    if (seq !== at)
+      sql.run('UPDATE posthorn_cursor SET at = ? WHERE grp = ? AND topic = ?', seq, group.id, topic as number)
+  }
+}
+
+const fresh: Progress = { starts: 1, failures: null, history: null, lone: null }
+
+function admit(
+  sql: Sql,
+  { group, laneRoom, until }: ClaimWish,
+  hand: Hand,
+  row: Row,
+  topic: string,
+  direct: boolean,
+): void {
+  const seq = row['seq'] as number
+  if (!passes(group, row, topic)) return
+  const lane = laneOf(group, seq, row['key'] as string | null)
+  if (direct) {
+    const mine = lane === undefined ? 0 : hand.lanes.get(lane)
+    // Of a lane that is in this hand already the next may follow, unless some of it had to stay behind.
+    const free =
+      lane === undefined ||
+      (mine === undefined ? sql.row(someOfLane, group.id, lane) === undefined : mine > 0 && mine < laneRoom)
+    if (free) {
+      sql.run(insertTaken, group.id, seq, hand.no, until, lane ?? null)
+      hand.take(row, lane, fresh)
+      return
+    }
+    if (lane !== undefined) hand.lanes.set(lane, Number.NEGATIVE_INFINITY)
+    sql.run(insertLater, group.id, seq, 2, null, lane ?? null)
+    return
+  }
+  const behind = lane !== undefined && sql.row(someOfLane, group.id, lane) !== undefined
+  const sort = behind ? null : lane === undefined ? -priorityOf(row['head']) : 0
+  sql.run(insertLater, group.id, seq, behind ? 2 : 0, sort, lane ?? null)
+}
+
+function passes(group: Group, row: Row, topic: string): boolean {
+  // A filter sees no body and no progress; most groups have none.
+  return group.matches === everything || group.matches(new Delivery(row, topic, 0, 0, undefined))
+}
+
+/** What must stay in order: of a pattern the same key in two topics is two keys. */
+function laneOf({ order }: Group, seq: number, key: string | null): string | undefined {
+  if (order === 'none' || (order === 'key' && key === null)) return undefined
+  const topic = Math.floor(seq / span)
+  return order === 'topic' ? `${topic}` : `${topic} ${key}`
+}
+
+function hasPriority(sql: Sql, group: number): boolean {
+  return (
+    sql.row(
+      'SELECT 1 FROM posthorn_cursor JOIN posthorn_topic ON id = topic WHERE grp = ? AND priority = 1 LIMIT 1',
+      group,
+    ) !== undefined
+  )
+}
+
+function priorityOf(head: unknown): number {
+  const found = typeof head === 'string' ? /"ph-priority":"(\d)"/.exec(head) : null
+  return found === null ? 0 : Number(found[1])
+}
+
+/** Leases that ran out: their messages go back, of a lane all that is in hand. */
+function expire(sql: Sql, group: number, now: number): void {
+  for (const claim of sql.rows('SELECT no, low, high FROM posthorn_claim WHERE grp = ? AND until <= ?', group, now)) {
+    const no = claim['no'] as number
+    const rows = sql.rows(
+      'SELECT ord, lane, until FROM posthorn_delivery WHERE grp = ? AND ord BETWEEN ? AND ? AND claim = ? AND state = 1',
+      group,
+      claim['low'] as number,
+      claim['high'] as number,
+      no,
+    )
+    const late = (row: Row): boolean => (row['until'] as number) <= now
+    const lanes = new Set(rows.filter((row) => row['lane'] !== null && late(row)).map((row) => row['lane'] as string))
+    let left = 0
+    let until = Number.MAX_SAFE_INTEGER
+    for (const row of rows) {
+      if (late(row) || lanes.has(row['lane'] as string))
+        putBack(sql, group, row['ord'] as number, row['lane'] as string | null, 0, now)
+      else {
+        left++
+        until = Math.min(until, row['until'] as number)
+      }
+    }
+    if (left === 0) sql.run('DELETE FROM posthorn_claim WHERE grp = ? AND no = ?', group, no)
+    else sql.run('UPDATE posthorn_claim SET remaining = ?, until = ? WHERE grp = ? AND no = ?', left, until, group, no)
+    for (const lane of lanes) freeLane(sql, group, lane, now)
+  }
+}
+
+/** What waited for its time and is due. */
+function mature(sql: Sql, group: number, now: number): void {
+  for (const row of sql.rows(
+    'SELECT ord, lane FROM posthorn_delivery WHERE grp = ? AND state = 3 AND sort <= ? LIMIT 1000',
+    group,
+    now,
+  )) {
+    const sort = row['lane'] === null ? -priorityAt(sql, row['ord'] as number) : 0
+    sql.run(
+      'UPDATE posthorn_delivery SET state = 0, sort = ? WHERE grp = ? AND ord = ?',
+      sort,
+      group,
+      row['ord'] as number,
+    )
+  }
+}
+
+/** Takes a message out of its hand. One of a lane then waits until `freeLane` has seen to it. */
+export function putBack(sql: Sql, group: number, ord: number, lane: string | null, due: number, now: number): void {
+  const state = lane !== null ? 2 : due > now ? 3 : 0
+  const sort = lane !== null ? null : due > now ? due : -priorityAt(sql, ord)
+  sql.run(
+    'UPDATE posthorn_delivery SET state = ?, sort = ?, claim = NULL, until = NULL, due = ? WHERE grp = ? AND ord = ?',
+    state,
+    sort,
+    due,
+    group,
+    ord,
+  )
+}
+
+/** Lets the first of a lane be claimed, if none of the lane is in hand. True where somebody may want to know. */
+export function freeLane(sql: Sql, group: number, lane: string, now: number): boolean {
+  if (sql.row(someInState, group, lane, 1) !== undefined) return false
+  for (const state of [0, 3]) if (sql.row(someInState, group, lane, state) !== undefined) return true
+  const first = sql.row(
+    'SELECT ord, due FROM posthorn_delivery WHERE grp = ? AND lane = ? AND state = 2 ORDER BY ord LIMIT 1',
+    group,
+    lane,
+  )
+  if (first === undefined) return false
+  const due = first['due'] as number
+  sql.run(
+    'UPDATE posthorn_delivery SET state = ?, sort = ? WHERE grp = ? AND ord = ?',
+    due > now ? 3 : 0,
+    due > now ? due : 0,
+    group,
+    first['ord'] as number,
+  )
+  return true
+}
+
+function priorityAt(sql: Sql, ord: number): number {
+  return priorityOf(sql.row('SELECT head FROM posthorn_message WHERE seq = ?', ord)?.['head'])
+}

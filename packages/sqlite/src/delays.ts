@@ -1,0 +1,64 @@
+import type { Transaction } from '@posthorn/core'
+import type { Clock } from '@posthorn/core/driver'
+import type { Hub } from './hub.ts'
+import { findTopic, span } from './log.ts'
+import type { Sql } from './sql.ts'
+import { openTransaction } from './transaction.ts'
+import type { Work } from './writer.ts'
+
+/** What is there of a delayed message of the user's; copies to a group are none. */
+const mine = 'WHERE topic = ? AND id = ? AND grp IS NULL'
+
+function writing<R>(hub: Hub, tx: Transaction | undefined, work: (work: Work) => R): Promise<R> {
+  return tx === undefined ? hub.writer.write(work) : openTransaction(tx, hub.path).work().then(work)
+}
+
+/** Takes a message back that waits for its time. */
+export function cancel(
+  hub: Hub,
+  ns: string,
+  id: string,
+  name: string,
+  tx: Transaction | undefined,
+): Promise<'cancelled' | 'too-late' | 'unknown'> {
+  return writing(hub, tx, ({ sql }) => {
+    const topic = findTopic(sql, ns, name)
+    if (topic === undefined) return 'unknown'
+    if (sql.run(`DELETE FROM posthorn_delayed ${mine}`, topic.id, id) > 0) return 'cancelled'
+    return wasDelayed(sql, topic.id, id) ? 'too-late' : 'unknown'
+  })
+}
+
+/** Changes when a waiting message is due; a time that has passed is now. */
+export function reschedule(
+  hub: Hub,
+  ns: string,
+  id: string,
+  name: string,
+  due: number,
+  tx: Transaction | undefined,
+  clock: Clock,
+): Promise<'rescheduled' | 'too-late' | 'unknown'> {
+  return writing(hub, tx, (work) => {
+    const { sql } = work
+    const topic = findTopic(sql, ns, name)
+    if (topic === undefined) return 'unknown'
+    const at = Math.max(Math.ceil(due), clock.now())
+    if (sql.run(`UPDATE posthorn_delayed SET due = ? ${mine}`, at, topic.id, id) > 0) {
+      work.after(() => hub.wake.topics([topic.id]))
+      return 'rescheduled'
+    }
+    return wasDelayed(sql, topic.id, id) ? 'too-late' : 'unknown'
+  })
+}
+
+function wasDelayed(sql: Sql, topic: number, id: string): boolean {
+  return (
+    sql.row(
+      'SELECT 1 FROM posthorn_message WHERE id = ? AND due IS NOT NULL AND seq > ? AND seq < ?',
+      id,
+      topic * span,
+      (topic + 1) * span,
+    ) !== undefined
+  )
+}

@@ -1,0 +1,139 @@
+import type { Dispatch, Driver, DriverContext, SendResult, Source, Traits } from '@posthorn/core/driver'
+import { MessagingError } from '@posthorn/core/driver'
+import { lagOf, queryOf, shelfOf } from './admin.ts'
+import { clientOf, type SqliteClient } from './client.ts'
+import { cancel, reschedule } from './delays.ts'
+import { aborted, closed } from './errors.ts'
+import type { Hub } from './hub.ts'
+import { findTopic, type Place, place } from './log.ts'
+import type { SqliteSettings } from './options.ts'
+import { openReplay } from './replay.ts'
+import { openSource, type SourceHost } from './source.ts'
+import { storeOf } from './store.ts'
+import { declareTopic, isDeclared } from './topology.ts'
+import { openTransaction, refuseInside } from './transaction.ts'
+import { upkeepOf } from './upkeep.ts'
+import type { Work } from './writer.ts'
+
+/** A connection to an open file: what it opens ends with it. */
+export function driverOf(
+  hub: Hub,
+  settings: SqliteSettings,
+  traits: Traits,
+  { namespace, topology, clock }: DriverContext,
+): Driver<SqliteClient> {
+  const sources = new Set<Source>()
+  const upkeep = upkeepOf(hub, clock, settings.retentionMs)
+  const host: SourceHost & Place = {
+    hub,
+    namespace,
+    clock,
+    leaseMs: settings.leaseMs,
+    maxBytes: traits.maxBytes,
+    ended: (source) => void sources.delete(source),
+    keepAlive: upkeep.keepAlive,
+  }
+  let over = false
+  const open = (): void => {
+    if (over) throw closed(`this connection to ${hub.path}`)
+  }
+  const together = (work: Work, batch: readonly Dispatch[]): readonly SendResult[] => {
+    const results = place(work, host, batch, clock.now())
+    const bad = results.find((each) => !each.ok)
+    if (bad !== undefined && !bad.ok) throw new Refused(results, bad.error)
+    return results
+  }
+  return {
+    client: clientOf(hub),
+    store: storeOf(hub, namespace, clock, async () => {}),
+    async declare(topic, signal) {
+      open()
+      if (signal.aborted) throw aborted(`the declaration of ${topic.name}`)
+      if (topology === 'none' || (await hub.read((sql) => isDeclared(sql, namespace, topic)))) return
+      if (topology === 'declare') {
+        await hub.writer.write(({ sql }) => declareTopic(sql, namespace, topic), { signal })
+        return
+      }
+      if ((await hub.read((sql) => findTopic(sql, namespace, topic.name))) === undefined)
+        throw new MessagingError(
+          'not-found',
+          `${hub.path} has no topic ${topic.name}; declare it first, or connect with topology: 'declare'`,
+        )
+    },
+    async send(batch, { signal, atomic, tx }) {
+      open()
+      if (signal.aborted) return batch.map(() => ({ ok: false, error: aborted('the send') }))
+      if (batch.length === 0) return []
+      try {
+        if (tx !== undefined) return together(await openTransaction(tx, hub.path).work(), batch)
+        const inside = refuseInside(hub.path)
+        if (inside !== undefined) return batch.map(() => ({ ok: false, error: inside }))
+        return await hub.writer.write(
+          (work) => (atomic === true ? together(work, batch) : place(work, host, batch, clock.now())),
+          { signal },
+        )
+      } catch (error) {
+        if (error instanceof Refused) return error.results
+        if (error instanceof MessagingError && error.code === 'aborted') return batch.map(() => ({ ok: false, error }))
+        throw error
+      }
+    },
+    async open(subscription, signal) {
+      open()
+      if (signal.aborted) throw aborted(`the subscription of ${subscription.group}`)
+      const source = await (subscription.mode === 'replay' ? openReplay : openSource)(host, subscription)
+      if (over || signal.aborted) {
+        await source.close()
+        throw over ? closed(`this connection to ${hub.path}`) : aborted(`the subscription of ${subscription.group}`)
+      }
+      sources.add(source)
+      return source
+    },
+    shelf: (topic, group) => shelfOf(hub, namespace, topic.name, group),
+    async lag(source, group) {
+      open()
+      return lagOf(hub, namespace, source, group, clock)
+    },
+    query: (source, where, signal) => queryOf(hub, namespace, source, where, signal),
+    cancel: (id, topic, tx) => cancel(hub, namespace, id, topic, tx),
+    reschedule: (id, topic, notBefore, tx) => reschedule(hub, namespace, id, topic, notBefore, tx, clock),
+    async health() {
+      const checks = [{ name: 'connection', ok: !over, detail: over ? 'closed' : `${hub.path} is open` }]
+      if (over) return checks
+      const readable = await hub
+        .read((sql) => sql.row('SELECT 1 FROM posthorn_meta'))
+        .then(
+          () => true,
+          () => false,
+        )
+      checks.push({ name: 'file', ok: readable, detail: readable ? 'can be read' : 'cannot be read' })
+      const { heldSince, queued } = hub.writer
+      if (heldSince !== undefined)
+        checks.push({
+          name: 'transaction',
+          ok: Date.now() - heldSince < 10_000,
+          detail: `one is open since ${Date.now() - heldSince} ms; ${queued} writes wait for its end`,
+        })
+      return checks
+    },
+    async close() {
+      if (over) return
+      over = true
+      upkeep.stop()
+      await Promise.all([...sources].map((source) => source.close()))
+      await Promise.race([
+        hub.release().catch(() => {}),
+        new Promise((resolve) => clock.after(4_500, () => resolve(undefined), { unref: true })),
+      ])
+    },
+  }
+}
+
+/** Takes an atomic batch back of which one message was refused. */
+class Refused extends MessagingError {
+  readonly results: readonly SendResult[]
+  constructor(results: readonly SendResult[], cause: MessagingError) {
+    super('aborted', 'another message of the same atomic batch was refused, so this was not sent', { cause })
+    this.results = results.map((result) => (result.ok ? { ok: false, error: this } : result))
+  }
+}

@@ -1,0 +1,117 @@
+import { existsSync, realpathSync, statfsSync } from 'node:fs'
+import { access, constants, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MessagingError } from '@posthorn/core/driver'
+import { isBusy, translated } from './errors.ts'
+import { migrate, schemaVersion, versionOf } from './schema.ts'
+import { type Sql, sqlOf } from './sql.ts'
+
+/** The two handles of one file: all writing goes through the first, one transaction at a time; the second sees only what is committed. */
+export interface OpenFile {
+  readonly path: string
+  readonly writer: Sql
+  readonly reader: Sql
+}
+
+/** File systems over a network: their locks and shared memory are not those that WAL needs. */
+const network: Readonly<Record<number, string>> = {
+  26985: 'NFS',
+  4283649346: 'CIFS',
+  4266872130: 'SMB2',
+  20859: 'SMB',
+  16914839: '9P',
+  22092: 'NCP',
+  1937076805: 'Coda',
+  1397113167: 'AFS',
+  12805120: 'Ceph',
+}
+
+/** The file as one name, whatever path leads to it. */
+export function canonical(path: string): string {
+  const full = resolve(path)
+  if (existsSync(full)) return realpathSync(full)
+  const folder = dirname(full)
+  return existsSync(folder) ? join(realpathSync(folder), basename(full)) : full
+}
+
+/** Opens, checks and migrates; waits for others who do the same for at most `timeoutMs`. */
+export async function openFile(path: string, timeoutMs: number): Promise<OpenFile> {
+  await checkPlace(path)
+  const end = performance.now() + timeoutMs
+  const opened: DatabaseSync[] = []
+  const open = (): Sql => {
+    const database = new DatabaseSync(path, { timeout: 0 })
+    opened.push(database)
+    return sqlOf(database)
+  }
+  for (let waitMs = 2; ; waitMs = Math.min(waitMs * 2, 50)) {
+    try {
+      const writer = open()
+      prepareFile(writer, path)
+      const reader = open()
+      reader.database.exec('PRAGMA query_only = 1')
+      versionOf(reader)
+      return { path, writer, reader }
+    } catch (error) {
+      for (const database of opened.splice(0)) database.close()
+      if (!isBusy(error) || performance.now() > end) throw translated(error, path)
+    }
+    await sleep(waitMs * (0.5 + Math.random()))
+  }
+}
+
+async function checkPlace(path: string): Promise<void> {
+  const folder = dirname(path)
+  const found = await stat(folder).catch(() => undefined)
+  if (found?.isDirectory() !== true)
+    throw new MessagingError('not-found', `the folder ${folder} of the SQLite file ${path} is not there; make it first`)
+  const there = await stat(path).catch(() => undefined)
+  if (there?.isDirectory() === true)
+    throw new MessagingError('invalid', `${path} is a folder; name a file in it, such as ${join(path, 'app.db')}`)
+  // WAL makes files beside the database, so the folder must be writable, too.
+  for (const each of there === undefined ? [folder] : [folder, path]) {
+    const writable = await access(each, constants.W_OK).then(
+      () => true,
+      () => false,
+    )
+    if (!writable)
+      throw new MessagingError(
+        'unavailable',
+        `${each} cannot be written, which the SQLite file ${path} needs; give this user write access`,
+      )
+  }
+  const kind = network[statfsSync(folder).type]
+  if (kind !== undefined)
+    throw new MessagingError(
+      'unsupported',
+      `${path} lies on a network file system (${kind}), where SQLite loses data; use a local disk, or a broker on the network`,
+    )
+}
+
+function prepareFile(sql: Sql, path: string): void {
+  const { database } = sql
+  const tables = database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()
+  // Only an empty file can be told to give room back later.
+  if (Number(tables?.['n']) === 0) database.exec('PRAGMA auto_vacuum = INCREMENTAL')
+  const mode = database.prepare('PRAGMA journal_mode').get()
+  if (mode?.['journal_mode'] !== 'wal') {
+    const now = database.prepare('PRAGMA journal_mode = WAL').get()
+    if (now?.['journal_mode'] !== 'wal')
+      throw new MessagingError(
+        'unsupported',
+        `${path} cannot be switched to WAL, which several readers and writers need; it may lie on a file system without shared memory`,
+      )
+  }
+  database.exec('PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY')
+  if (versionOf(sql) === schemaVersion) return
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    migrate(sql, path)
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}

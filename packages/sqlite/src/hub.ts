@@ -1,0 +1,93 @@
+import { isBusy, translated } from './errors.ts'
+import { canonical, type OpenFile, openFile } from './file.ts'
+import type { SqliteSettings } from './options.ts'
+import type { Sql } from './sql.ts'
+import { type Wake, wakeOf } from './wake.ts'
+import { type Writer, writerOf } from './writer.ts'
+
+/** One file as this process has it open: all its brokers share one writer, so that they never wait for each other's locks. */
+export interface Hub {
+  readonly path: string
+  readonly writer: Writer
+  readonly wake: Wake
+  /** Reads what is committed; waits a moment where another process just makes or ends the file. */
+  read<R>(work: (sql: Sql) => R): Promise<R>
+  /** The reading handle, for who deals with `busy` himself. */
+  readonly reader: Sql
+  /** The last who lets go closes the file. */
+  release(): Promise<void>
+}
+
+interface Shared {
+  readonly opening: Promise<OpenHub>
+  readonly synchronous: SqliteSettings['synchronous']
+  users: number
+}
+interface OpenHub {
+  readonly file: OpenFile
+  readonly writer: Writer
+  readonly wake: Wake
+}
+
+/** How long a write waits for another process's lock before it is `unavailable`; a publish deadline is 10 s. */
+const busyMs = 8_000
+
+const hubs = new Map<string, Shared>()
+
+/** The hub of a file, opened if nobody in this process has it open with these settings. */
+export async function hubOf(settings: SqliteSettings, timeoutMs: number): Promise<Hub> {
+  const path = canonical(settings.path)
+  const name = `${settings.synchronous} ${settings.probeMs} ${path}`
+  let shared = hubs.get(name)
+  if (shared === undefined) {
+    shared = { opening: opened(path, settings, timeoutMs), synchronous: settings.synchronous, users: 0 }
+    hubs.set(name, shared)
+  }
+  shared.users++
+  const mine = shared
+  let released: Promise<void> | undefined
+  const release = async (): Promise<void> => {
+    if (--mine.users > 0) return
+    if (hubs.get(name) === mine) hubs.delete(name)
+    const { file, writer, wake } = await mine.opening
+    wake.stop()
+    await writer.close()
+    file.reader.database.close()
+    file.writer.database.close()
+  }
+  try {
+    const { file, writer, wake } = await shared.opening
+    return {
+      path,
+      writer,
+      wake,
+      reader: file.reader,
+      read: (work) => reading(file, work),
+      release: () => (released ??= release()),
+    }
+  } catch (error) {
+    mine.users--
+    if (hubs.get(name) === mine) hubs.delete(name)
+    throw error
+  }
+}
+
+async function opened(path: string, settings: SqliteSettings, timeoutMs: number): Promise<OpenHub> {
+  const file = await openFile(path, timeoutMs)
+  return {
+    file,
+    writer: writerOf(file.writer, { path, synchronous: settings.synchronous, busyMs }),
+    wake: wakeOf(file.writer, settings.probeMs),
+  }
+}
+
+async function reading<R>({ reader, path }: OpenFile, work: (sql: Sql) => R): Promise<R> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return work(reader)
+    } catch (error) {
+      if (!isBusy(error) || tries > 100) throw translated(error, path)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}

@@ -1,0 +1,74 @@
+import type { Source, Subscription } from '@posthorn/core/driver'
+import { compileFilter } from '@posthorn/core/driver'
+import { shown } from './admin.ts'
+import type { Delivery } from './convert.ts'
+import { messageColumns } from './convert.ts'
+import { closed } from './errors.ts'
+import { promote, type TopicRow } from './log.ts'
+import { startOf, stopOf } from './positions.ts'
+import { refusing, type SourceHost } from './source.ts'
+import { everything, nameOf, topicsOf } from './topology.ts'
+
+interface Part {
+  readonly topic: TopicRow
+  /** Read up to here. */
+  seq: number
+  readonly last: number
+}
+
+/** Reads history once, alone; copies to one group are not part of it. `to` is the last that is read. */
+export async function openReplay(host: SourceHost, subscription: Subscription): Promise<Source> {
+  const { hub, namespace, clock } = host
+  const { source, to, report } = subscription
+  const matches = subscription.filter === undefined ? everything : compileFilter(subscription.filter)
+  const start = (from: Subscription['from']): Promise<Part[]> =>
+    refusing(report, source, () =>
+      hub.read((sql) =>
+        topicsOf(sql, namespace, source, hub.path).map((topic) => ({
+          topic,
+          seq: startOf(sql, topic, from),
+          last: stopOf(sql, topic, to),
+        })),
+      ),
+    )
+  await hub.writer.write((work) => promote(work, hub, clock.now()), { sync: false })
+  let parts = await start(subscription.from)
+  let over = false
+  const self: Source = {
+    async receive(max, signal) {
+      if (over) throw closed(`the replay of ${nameOf(source)}`)
+      const out: Delivery[] = []
+      for (const part of parts) {
+        while (part.seq < part.last && out.length < max) {
+          if (signal.aborted && out.length === 0) return []
+          const rows = await hub.read((sql) =>
+            sql.rows(
+              `SELECT seq, grp, ${messageColumns} FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+              part.seq,
+              part.last,
+              max - out.length,
+            ),
+          )
+          if (rows.length === 0) part.seq = part.last
+          for (const row of rows) {
+            part.seq = row['seq'] as number
+            if (row['grp'] !== null) continue
+            const message = shown(row, part.topic)
+            if (matches(message)) out.push(message)
+          }
+        }
+      }
+      return out
+    },
+    settle: async (batch) => batch.map(() => 'ok' as const),
+    async seek(from) {
+      parts = await start(from)
+    },
+    async close() {
+      over = true
+      parts = []
+      host.ended(self)
+    },
+  }
+  return self
+}

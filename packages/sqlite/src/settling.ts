@@ -1,0 +1,106 @@
+import type { Settled, Settlement } from '@posthorn/core/driver'
+import { freeLane, putBack } from './claiming.ts'
+import { Delivery } from './convert.ts'
+import type { Hub } from './hub.ts'
+import { dropCopies, span } from './log.ts'
+import type { Sql } from './sql.ts'
+import type { Work } from './writer.ts'
+
+const remove = 'DELETE FROM posthorn_delivery WHERE grp = ? AND ord = ? AND claim = ? AND state = 1'
+const ours = 'SELECT starts FROM posthorn_delivery WHERE grp = ? AND ord = ? AND claim = ? AND state = 1'
+
+/** Settles deliveries of a group; each only if it is still in the hand that it was given to. */
+export function settle(
+  work: Work,
+  hub: Pick<Hub, 'wake'>,
+  group: number,
+  batch: readonly Settlement[],
+  now: number,
+): Settled[] {
+  const { sql } = work
+  const lanes = new Set<string>()
+  const claims = new Map<number, number>()
+  const copies: number[] = []
+  const back = new Set<number>()
+  const removing = sql.statement(remove)
+  const answers = batch.map((settlement): Settled => {
+    const token = settlement.token as Delivery
+    if (settlement.verdict === 'ack') {
+      if (removing.run(group, token.ord, token.claim).changes === 0) return 'stale'
+      if (token.copy) copies.push(token.ord)
+    } else {
+      const row = sql.row(ours, group, token.ord, token.claim)
+      if (row === undefined) return 'stale'
+      const { failures, history, afterMs = 0 } = settlement
+      putBack(sql, group, token.ord, token.lane ?? null, afterMs > 0 ? now + Math.ceil(afterMs) : 0, now)
+      if (failures === undefined)
+        sql.run('UPDATE posthorn_delivery SET starts = max(0, starts - 1) WHERE grp = ? AND ord = ?', group, token.ord)
+      else
+        sql.run(
+          'UPDATE posthorn_delivery SET failures = ?, history = coalesce(?, history) WHERE grp = ? AND ord = ?',
+          failures,
+          history === undefined ? null : JSON.stringify(history),
+          group,
+          token.ord,
+        )
+      back.add(Math.floor(token.ord / span))
+    }
+    claims.set(token.claim, (claims.get(token.claim) ?? 0) + 1)
+    if (token.lane !== undefined) lanes.add(token.lane)
+    return 'ok'
+  })
+  for (const [no, count] of claims) letGo(sql, group, no, count)
+  dropCopies(sql, copies)
+  for (const lane of lanes) if (freeLane(sql, group, lane, now)) back.add(Number.parseInt(lane, 10))
+  if (back.size > 0) work.after(() => hub.wake.topics(back))
+  return answers
+}
+
+function letGo(sql: Sql, group: number, no: number, count: number): void {
+  const row = sql.row(
+    'UPDATE posthorn_claim SET remaining = remaining - ? WHERE grp = ? AND no = ? RETURNING remaining',
+    count,
+    group,
+    no,
+  )
+  if ((row?.['remaining'] as number | undefined) === 0)
+    sql.run('DELETE FROM posthorn_claim WHERE grp = ? AND no = ?', group, no)
+}
+
+/** Gives deliveries more time. */
+export function extend(sql: Sql, group: number, tokens: readonly Delivery[], until: number): Settled[] {
+  const claims = new Map<number, number>()
+  const answers = tokens.map(({ ord, claim }): Settled => {
+    const found = sql.run(
+      'UPDATE posthorn_delivery SET until = ? WHERE grp = ? AND ord = ? AND claim = ? AND state = 1',
+      until,
+      group,
+      ord,
+      claim,
+    )
+    if (found === 0) return 'stale'
+    claims.set(claim, (claims.get(claim) ?? 0) + 1)
+    return 'ok'
+  })
+  // Where only some of a claim were extended, it is looked at when the others run out.
+  for (const [no, count] of claims)
+    sql.run('UPDATE posthorn_claim SET until = ? WHERE grp = ? AND no = ? AND remaining <= ?', until, group, no, count)
+  return answers
+}
+
+/** Notes that this delivery starts alone. */
+export function mark(sql: Sql, group: number, { ord, claim, lone }: Delivery): Settled {
+  const found = sql.run(
+    'UPDATE posthorn_delivery SET lone = ? WHERE grp = ? AND ord = ? AND claim = ? AND state = 1',
+    lone + 1,
+    group,
+    ord,
+    claim,
+  )
+  return found === 0 ? 'stale' : 'ok'
+}
+
+/** Those tokens that are of this source. */
+export function isDelivery(token: unknown): token is Delivery {
+  return token instanceof Delivery
+}

@@ -1,0 +1,46 @@
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
+
+/** A row by the names of its columns. */
+export type Row = Record<string, SQLOutputValue>
+
+/** Statements of one handle, each prepared once. */
+export interface Sql {
+  readonly database: DatabaseSync
+  /** How many rows it changed. */
+  run(text: string, ...values: SQLInputValue[]): number
+  row(text: string, ...values: SQLInputValue[]): Row | undefined
+  rows(text: string, ...values: SQLInputValue[]): Row[]
+  /** The prepared statement, for a loop over many rows. */
+  statement(text: string): StatementSync
+}
+
+const known = new WeakMap<DatabaseSync, Sql>()
+
+/** The statements of this handle; the same for all who ask. */
+export function sqlOf(database: DatabaseSync): Sql {
+  let sql = known.get(database)
+  if (sql === undefined) {
+    sql = prepare(database)
+    known.set(database, sql)
+  }
+  return sql
+}
+
+function prepare(database: DatabaseSync): Sql {
+  const statements = new Map<string, StatementSync>()
+  const statement = (text: string): StatementSync => {
+    let made = statements.get(text)
+    if (made === undefined) {
+      made = database.prepare(text)
+      statements.set(text, made)
+    }
+    return made
+  }
+  return {
+    database,
+    run: (text, ...values) => Number(statement(text).run(...values).changes),
+    row: (text, ...values) => statement(text).get(...values) as Row | undefined,
+    rows: (text, ...values) => statement(text).all(...values) as Row[],
+    statement,
+  }
+}

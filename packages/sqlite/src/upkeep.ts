@@ -1,0 +1,150 @@
+import type { Clock } from '@posthorn/core/driver'
+import type { Hub } from './hub.ts'
+import { span, topicFrom } from './log.ts'
+import { aliveMs } from './source.ts'
+import type { Row, Sql } from './sql.ts'
+import { dropDeadGroups } from './topology.ts'
+import type { Work } from './writer.ts'
+
+/** How often a process looks after the file. */
+const everyMs = 5_000
+/** Rows that one transaction of it takes. */
+const most = 500
+
+/** Keeps the file small and free of what died: trims settled messages that retention no longer wants, forgets expired names. */
+export interface Upkeep {
+  /** This group lives only as long as this process says so. */
+  keepAlive(group: number): () => void
+  stop(): void
+}
+
+/** Looks after a file for one connection, until it is stopped. */
+export function upkeepOf(hub: Hub, clock: Clock, retentionMs: number): Upkeep {
+  const alive = new Set<number>()
+  let over = false
+  let beats = 0
+  let cancel = (): void => {}
+  const arm = (ms: number): void => {
+    if (!over) cancel = clock.after(ms, () => void round().catch(() => {}), { unref: true })
+  }
+  const round = async (): Promise<void> => {
+    let more = false
+    try {
+      const now = clock.now()
+      if (alive.size > 0 && ++beats % 6 === 0)
+        await hub.writer.write(
+          ({ sql }) => {
+            for (const group of alive) sql.run('UPDATE posthorn_group SET alive = ? WHERE id = ?', now + aliveMs, group)
+          },
+          { sync: false },
+        )
+      if (await hub.read((sql) => isWork(sql, now, retentionMs)))
+        more = await hub.writer.write((work) => tidy(work, now, retentionMs), { sync: false })
+    } finally {
+      // Others of this machine do the same; who comes later finds less.
+      arm(more ? 20 : everyMs * (0.75 + Math.random() / 2))
+    }
+  }
+  arm(everyMs * Math.random())
+  return {
+    keepAlive(group) {
+      alive.add(group)
+      return () => void alive.delete(group)
+    },
+    stop() {
+      over = true
+      cancel()
+    },
+  }
+}
+
+interface Trim {
+  readonly topic: number
+  readonly first: number
+  readonly last: number
+}
+
+function isWork(sql: Sql, now: number, retentionMs: number): boolean {
+  return (
+    trims(sql, now, retentionMs).length > 0 ||
+    sql.row('SELECT 1 FROM posthorn_name WHERE until <= ? LIMIT 1', now) !== undefined ||
+    sql.row('SELECT 1 FROM posthorn_group WHERE alive < ? LIMIT 1', now) !== undefined ||
+    freePages(sql) > 256
+  )
+}
+
+/** One round; true where there is more to do. */
+export function tidy({ sql }: Work, now: number, retentionMs: number): boolean {
+  let more = false
+  dropDeadGroups(sql, now)
+  for (const { topic, first, last } of trims(sql, now, retentionMs)) {
+    const rows = sql.rows(
+      'SELECT seq FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
+      first,
+      last,
+      most,
+    )
+    const end = rows.at(-1)?.['seq'] as number | undefined
+    if (end === undefined) continue
+    sql.run('DELETE FROM posthorn_message WHERE seq > ? AND seq <= ?', first, end)
+    sql.run('UPDATE posthorn_topic SET freed = max(freed, ?1), top = max(top, ?1) WHERE id = ?2', end, topic)
+    more ||= rows.length === most
+  }
+  const names = sql.run(
+    'DELETE FROM posthorn_name WHERE (ns, space, name) IN (SELECT ns, space, name FROM posthorn_name WHERE until <= ? LIMIT ?)',
+    now,
+    most,
+  )
+  if (freePages(sql) > 256) sql.database.exec('PRAGMA incremental_vacuum(256)')
+  return more || names === most
+}
+
+/** What may go, topic by topic: older than its retention, and settled by every group that reads it. */
+function trims(sql: Sql, now: number, retentionMs: number): Trim[] {
+  return sql.rows('SELECT * FROM posthorn_topic').flatMap((row): Trim[] => {
+    const topic = topicFrom(row)
+    const base = topic.id * span
+    const groups = sql.rows('SELECT grp, at FROM posthorn_cursor WHERE topic = ?', topic.id)
+    // Where nobody reads yet and nothing is said of retention, everything stays for the first who does.
+    if (groups.length === 0 && topic.retention === null) return []
+    const before = now - (topic.reply ? 0 : (topic.retention ?? retentionMs))
+    const first = sql.row(
+      'SELECT seq, at FROM posthorn_message WHERE seq > ? AND seq < ? ORDER BY seq LIMIT 1',
+      base,
+      base + span,
+    )
+    if (first === undefined || (first['at'] as number) >= before) return []
+    let last = base + span - 1
+    for (const { grp, at } of groups) {
+      const open = sql.row(
+        'SELECT min(ord) AS ord FROM posthorn_delivery WHERE grp = ? AND ord > ? AND ord < ?',
+        grp as number,
+        base,
+        base + span,
+      )
+      last = Math.min(last, at as number, ((open?.['ord'] as number | null) ?? base + span) - 1)
+    }
+    last = Math.min(last, oldBefore(sql, base, last, before))
+    return last >= (first['seq'] as number) ? [{ topic: topic.id, first: base, last }] : []
+  })
+}
+
+/** The last of the first few rows that are old enough: what is left is seen the next time. */
+function oldBefore(sql: Sql, base: number, last: number, before: number): number {
+  const rows = sql.rows(
+    'SELECT seq, at FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
+    base,
+    last,
+    most,
+  )
+  let end = base
+  for (const row of rows as readonly Row[]) {
+    if ((row['at'] as number) >= before) break
+    end = row['seq'] as number
+  }
+  return end
+}
+
+function freePages(sql: Sql): number {
+  return Number(sql.row('PRAGMA freelist_count')?.['freelist_count'])
+}
