@@ -1,0 +1,28 @@
+import { topic } from 'posthorn'
+
+/** What happened to an order; all of one order are handled in order, orders run beside each other. */
+export interface OrderEvent {
+  readonly orderId: string
+  readonly what: 'placed' | 'paid' | 'cancelled'
+}
+
+/** Read by stock, mail and SMS, each for itself. */
+export const orderEvents = topic<OrderEvent>('shop.orders', {
+  key: (event) => event.orderId,
+  groups: ['stock', 'mail', 'sms'],
+})
+
+/** The outside payment service took the money. */
+export const payments = topic<{ readonly orderId: string }>('shop.payments', {
+  key: ({ orderId }) => orderId,
+  groups: ['orders'],
+})
+
+/** Due when an order has waited long enough for its payment. */
+export const timeouts = topic<{ readonly orderId: string }>('shop.timeouts', { groups: ['orders'] })
+
+/** Money to be given back: the payment came too late. */
+export const refunds = topic<{ readonly orderId: string }>('shop.refunds', { groups: ['payments'] })
+
+/** The time-out of an order has a name of its own, so that whoever takes the payment can cancel it. */
+export const timeoutId = (orderId: string): string => `timeout-${orderId}`

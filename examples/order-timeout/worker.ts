@@ -1,0 +1,20 @@
+// The services behind the page: stock, orders, payments, mail and SMS. May be killed at any moment; `main.ts` starts it again.
+import { startConsumers } from '@posthorn/inversify'
+import { compose, consumers } from './src/composition.ts'
+import { open } from './src/connection.ts'
+import { answerForHalves, PaymentService } from './src/payments.ts'
+import { makeTables } from './src/tables.ts'
+
+const broker = await open()
+await makeTables(broker)
+const container = compose(broker)
+consumers(container, broker)
+answerForHalves(broker, container.get(PaymentService))
+const running = await startConsumers(container)
+process.send?.({ ready: 'worker' })
+
+const end = (): void => {
+  running.stop({ drainMs: 3_000 }).finally(() => process.exit(0))
+}
+process.once('SIGTERM', end)
+process.once('disconnect', end)
