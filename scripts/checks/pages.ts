@@ -35,9 +35,7 @@ export const bothWays = (page: Rows, source: Rows): readonly string[] => [
   ...[...page.keys()]
     .filter((name) => !source.has(name))
     .map((name) => `\`${name}\` is on the page and not in the source`),
-  ...[...page]
-    .filter(([, cells]) => cells.some((cell) => cell === ''))
-    .map(([name]) => `\`${name}\` has an empty cell`),
+  ...[...page].filter(([, cells]) => cells.includes('')).map(([name]) => `\`${name}\` has an empty cell`),
 ]
 
 const held = (name: string, page: string, source: string, rows: () => Promise<Rows>): Check => ({

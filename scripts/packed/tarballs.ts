@@ -5,8 +5,8 @@ import { checkout } from '../brokers/places.ts'
 import { pnpm } from '../command.ts'
 import type { Member } from '../workspace.ts'
 
-/** Where the tarballs lie; git ignores it. */
-export const tarballFolder = join(checkout, '.packed')
+/** Git ignores it. */
+const tarballFolder = join(checkout, '.packed')
 
 /** The tarball of a package. */
 export const tarballOf = ({ manifest: { name, version } }: Member): string =>
