@@ -26,6 +26,8 @@ export interface CheckOptions {
    * could get nothing at all.
    */
   readonly groups?: readonly string[] | Readonly<Record<string, readonly string[]>> | undefined
+  /** Groups that claim order by key. Default all. */
+  readonly ordered?: readonly string[] | undefined
   /** What is reported and no reason to fail: `duplicate-effect` without an inbox, `order` where none is claimed, `lost` at most once. */
   readonly allow?: readonly FindingName[] | undefined
   readonly limits?: CheckLimits | undefined
@@ -155,7 +157,7 @@ function conclude(run: Run, fates: Fates, options: CheckOptions): CheckResult {
     endAt: run.endAt,
   }
   for (const fate of all) judge(fate, rules, find)
-  judgeOrder(all, fates.groups, find)
+  judgeOrder(all, fates.groups, options.ordered, find)
   const counts = count(run, all)
   const windows = faultWindows(run.faults, run.endAt)
   const lateness = latenessOf(all, windows)

@@ -87,7 +87,8 @@ interface Setting {
 function one(entries: Entry[], plain: Intent, course: Course, { groups, now, random, freeAt }: Setting): number {
   const due = course === 'delayed' || course === 'cancelled' ? now + 100 + random() * 400 : undefined
   const expires = course === 'expired' ? now + 50 : undefined
-  entries.push({ e: 'intent', t: now, ...plain, due, expires })
+  const letter = course === 'letter' ? 'attempts' : course === 'unroutable' ? course : 'none'
+  entries.push({ e: 'intent', t: now, ...plain, due, expires, letter })
   const told = now + 0.5 + random() * 5
   const tell = (as: Outcome, t = told): void => void entries.push({ e: 'outcome', t, id: plain.id, as })
   if (course === 'failed' || course === 'rolled-back') tell(course)

@@ -30,6 +30,8 @@ export interface Intent {
   readonly hash?: string | undefined
   /** Whom it must reach, where that is not everybody. */
   readonly groups?: readonly string[] | undefined
+  /** The reason for which it must become a dead letter; `none`: it must not. */
+  readonly letter?: string | undefined
   /** By then the send must have settled; 10 s unless given. */
   readonly deadlineMs?: number | undefined
 }

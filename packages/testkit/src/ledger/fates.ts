@@ -41,6 +41,8 @@ export interface Fate {
   /** Longest that a send of it took to settle. */
   tookMs: number
   expiredLetter: boolean
+  /** Why it became a dead letter, each reason once. */
+  letters: string[] | undefined
   /** Dead letter of no group: of all. */
   lettered: number
   /** By the number of the group. */
@@ -149,6 +151,8 @@ function addDelivery(group: GroupFate, { t, hash, topic }: Of<'delivery'>): void
 function addLetter(fate: Fate, { t, reason }: Of<'letter'>, on: { lettered: number }): void {
   on.lettered = Math.min(on.lettered, t)
   if (reason === 'expired') fate.expiredLetter = true
+  fate.letters ??= []
+  if (!fate.letters.includes(reason)) fate.letters.push(reason)
 }
 
 function newFate(id: string): Fate {
@@ -169,6 +173,7 @@ function newFate(id: string): Fate {
     open: false,
     tookMs: 0,
     expiredLetter: false,
+    letters: undefined,
     lettered: never,
     groups: [],
   }

@@ -11,6 +11,7 @@ export const findingNames = {
   misrouted: 'delivered to a group or on a topic that it was not meant for',
   'duplicate-effect': 'took effect more than once in a group',
   order: 'took effect after a later one of its key',
+  'wrong-letter': 'became a dead letter for another reason than it had to, or though it had none',
   early: 'delivered before it was due',
   'acked-early': 'acknowledged to the broker before its effect or dead letter',
   pending: 'a send that settled too late or never',

@@ -233,6 +233,11 @@ export const mutations: readonly Mutation[] = [
     finds: 'duplicate-effect',
     apply: at('effect', (history, entry) => sorted([...history, { ...entry, t: entry.t + 5 }])),
   },
+  {
+    name: 'a dead letter for another reason',
+    finds: 'wrong-letter',
+    apply: at('letter', (history, entry) => swap(history, entry, { ...entry, reason: 'undecodable' })),
+  },
   { name: 'swap two of a key', finds: 'order', apply: swapTwo },
   { name: 'deliver 50 ms early', finds: 'early', apply: early(50) },
   { name: 'deliver 6 ms early', finds: 'early', apply: early(6) },

@@ -7,7 +7,12 @@ import type { Find } from './findings.ts'
  * with a due time, dead letters (the key goes on without them), and a send whose outcome was `unknown`, which may still arrive after a
  * later one.
  */
-export function judgeOrder(fates: Iterable<Fate>, groups: readonly string[], find: Find): void {
+export function judgeOrder(
+  fates: Iterable<Fate>,
+  groups: readonly string[],
+  ordered: readonly string[] | undefined,
+  find: Find,
+): void {
   const lanes = new Map<string, Fate[]>()
   for (const fate of fates) {
     const { intent } = fate
@@ -19,7 +24,8 @@ export function judgeOrder(fates: Iterable<Fate>, groups: readonly string[], fin
     else lane.push(fate)
   }
   for (const lane of lanes.values())
-    for (const [number, group] of groups.entries()) judgeLane(lane, number, group, find)
+    for (const [number, group] of groups.entries())
+      if (ordered === undefined || ordered.includes(group)) judgeLane(lane, number, group, find)
 }
 
 function judgeLane(lane: readonly Fate[], number: number, group: string, find: Find): void {

@@ -35,6 +35,8 @@ export function judge(fate: Fate, options: RuleOptions, find: Find): void {
     if (fate.rolledBack) find('rolled-back-visible', id, seen)
     if (fate.failed && !fate.ok && !fate.unknown && !fate.rolledBack) find('failed-delivered', id, seen)
   }
+  const wrong = intent.letter === undefined ? undefined : fate.letters?.find((reason) => reason !== intent.letter)
+  if (wrong !== undefined) find('wrong-letter', id, () => `${wrong}, and it should be ${intent.letter}`)
   const expected = options.expected(fate)
   fate.groups.forEach((group, number) => {
     if (group !== undefined) judgeGroup(fate, group, number, expected.includes(number), options, find)
