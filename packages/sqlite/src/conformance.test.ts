@@ -13,5 +13,5 @@ conformance({
   name: 'sqlite',
   adapter: (namespace) => sqlite({ path: join(folder, `${namespace}.db`), leaseMs: 2_000 }) as Adapter,
   quietMs: 100,
-  concurrency: 10,
+  concurrency: 4,
 })
