@@ -8,7 +8,7 @@ import {
   type Source,
   type Subscription,
 } from '@posthorn/core/driver'
-import { type Assignment, type AssignmentInput, assign, type Membership } from './assignment.ts'
+import { type Assignment, assign, type Membership } from './assignment.ts'
 import type { CommittedOffset, Member, Partition } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
 import { type Fault, faultOf, messagingError } from './errors.ts'
@@ -65,12 +65,22 @@ interface Note {
   readonly kind: typeof noteKind
   /** By topic: where a new group begins. */
   readonly from: Readonly<Record<string, From>>
+  /** How the group is read; all members must say the same. */
+  readonly order: string
+  readonly filter: string
   /** What this member knows to exist: a change of it makes the group assign anew. */
   readonly known: string
 }
 interface PlanNote {
   /** `partition/topic` to the offset where a new group begins. */
   readonly starts: Readonly<Record<string, number>>
+  /** Why this member gets nothing. */
+  readonly refused?: Disagreement | undefined
+}
+interface Disagreement {
+  readonly property: 'order' | 'filter'
+  readonly held: string
+  readonly asked: string
 }
 
 /** Opens a place in a consumer group. Resolves when its first partitions are being read. */
@@ -154,9 +164,21 @@ export async function groupSource(
       views.filter(({ fault }) => fault === undefined).map((view) => [view.name, view.partitions.length]),
     )
     const starts = await firstStarts(members, partitions)
-    const input: AssignmentInput = { members, partitions, unitOf: (topic) => topic.split('.-.')[0] as string }
+    const refused = new Map<string, Disagreement>()
+    for (const each of members) {
+      const disagreement = disagreementOf(each, members)
+      if (disagreement !== undefined) refused.set(each.member, disagreement)
+    }
+    const plan = assign({
+      members: members.filter((each) => !refused.has(each.member)),
+      partitions,
+      unitOf: (topic) => topic.split('.-.')[0] as string,
+    })
     return new Map(
-      [...assign(input)].map(([id, list]) => [id, { partitions: list, note: { starts } satisfies PlanNote }]),
+      members.map(({ member: id }) => [
+        id,
+        { partitions: plan.get(id) ?? [], note: { starts, refused: refused.get(id) } satisfies PlanNote },
+      ]),
     )
   }
   /** Where topics begin of which the group has committed nothing. */
@@ -198,6 +220,8 @@ export async function groupSource(
         owned: held.owned(),
         note: {
           kind: noteKind,
+          order: subscription.order,
+          filter: JSON.stringify(subscription.filter ?? null),
           known,
           from: Object.fromEntries(first.map((topic) => [topic, from])),
         } satisfies Note,
@@ -205,6 +229,8 @@ export async function groupSource(
       assign: plan,
       assigned({ partitions, note }, _place, anew) {
         if (anew) held.loseAll(gone(group))
+        const refused = (note as PlanNote | undefined)?.refused
+        if (refused !== undefined) return fail(disagrees(group, refused))
         assigned = partitions
         const starts = new Map(Object.entries((note as PlanNote | undefined)?.starts ?? {}))
         held.become(partitions, starts).then(ready, fail)
@@ -367,5 +393,34 @@ function gone(group: string): MessagingError {
   return new MessagingError(
     'stale',
     `our place in the consumer group ${group} was lost; what it held is delivered to another consumer`,
+  )
+}
+
+/** What a member says otherwise than those who were there before it. */
+function disagreementOf(
+  one: Membership & { readonly member: string },
+  members: readonly (Membership & { readonly member: string })[],
+): Disagreement | undefined {
+  const mine = one.note as Partial<Note> | undefined
+  const older = members.find(
+    (each) =>
+      each !== one &&
+      one.owned.length === 0 &&
+      (each.owned.length > 0 || each.member < one.member) &&
+      each.topics.some((topic) => one.topics.includes(topic)),
+  )
+  const theirs = older?.note as Partial<Note> | undefined
+  if (mine === undefined || theirs === undefined) return undefined
+  for (const property of ['order', 'filter'] as const) {
+    const [held, asked] = [theirs[property] ?? '', mine[property] ?? '']
+    if (held !== asked) return { property, held, asked }
+  }
+  return undefined
+}
+
+function disagrees(group: string, { property, held, asked }: Disagreement): MessagingError {
+  return new MessagingError(
+    'invalid',
+    `the group ${group} is read with ${property} ${held} by its other members and with ${property} ${asked} here; make them agree, or use another group`,
   )
 }
