@@ -5,6 +5,7 @@ import { MessagingError } from '../errors.ts'
 import type { Outgoing } from '../face/extending.ts'
 import type { PostOptions, Receipt, Sent } from '../face/sending.ts'
 import { postShape } from './dispatch.ts'
+import type { Lying } from './elsewhere.ts'
 import type { Door } from './entrance.ts'
 import { joining } from './joining.ts'
 import { type Extras, messagingError, type Outbound, receiptOf } from './outbound.ts'
@@ -51,12 +52,11 @@ export function batches(runtime: Runtime, out: Outbound, { pass, refuse, through
   ): Promise<readonly Sent[]> {
     const { tx, signal } = extras
     const batch = joining(items.length, atomic, async (drafts) => {
-      if (tx !== undefined) {
-        const lying = await out.inTransaction(door, drafts, tx, signal)
-        return drafts.map((draft, n) => receiptOf(draft, lying[n]?.held ?? 'outbox', lying[n]?.position))
-      }
+      const lie = (lying: readonly Lying[]): readonly Receipt[] =>
+        drafts.map((draft, n) => receiptOf(draft, lying[n]?.held ?? 'broker', lying[n]?.position))
+      if (tx !== undefined) return lie(await out.inTransaction(door, drafts, tx, signal))
       const scheduled = drafts.filter((draft) => out.isScheduled(draft)).length
-      if (scheduled === drafts.length) return out.scheduled(drafts, door, signal)
+      if (scheduled === drafts.length) return lie(await out.scheduled(drafts, door, signal))
       if (scheduled > 0)
         throw new MessagingError(
           'unsupported',

@@ -7,9 +7,10 @@ import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { Receipt, SendOptions } from '../face/sending.ts'
 import type { Transaction } from '../face/stores.ts'
 import { type Draft, draftOf, fill, keyOf, type Reply } from './dispatch.ts'
+import { elsewhere, type Lying } from './elsewhere.ts'
 import type { Door } from './entrance.ts'
 import { flushing } from './flushing.ts'
-import { holding, lacksKeeper, within } from './holding.ts'
+import { holding, within } from './holding.ts'
 import { sharedOf } from './shared.ts'
 import { listOf, type Owner, type Slot, slotOf } from './slot.ts'
 
@@ -37,17 +38,14 @@ export const noExtras: Extras = { tx: undefined, signal: undefined, reply: undef
 
 type Resolve = (receipt: Receipt) => void
 type Reject = (error: MessagingError) => void
-/** Where a message lies now. */
-type Lying = Pick<Receipt, 'held' | 'position'>
-
 /** Makes the way out of one producer. */
 export function outbound(runtime: Runtime, settings: ProducerSettings) {
-  const { clock, traits, events, driver } = runtime
+  const { clock, traits, events } = runtime
   const { batcher, entrance } = sharedOf(runtime)
   const { sendTimeoutMs: timeoutMs, maxBytes } = settings
   const counts = { sent: 0, failed: 0, unknown: 0 }
   const flush = flushing()
-  const schedule = holding(runtime, 'schedule', timeoutMs)
+  const other = elsewhere(runtime, entrance, timeoutMs)
   const spool = settings.spool ? holding(runtime, 'spool', timeoutMs) : undefined
 
   const owner: Owner = {
@@ -148,50 +146,15 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
       flush.end(epoch)
     }
   }
-  /** Whether the keeper holds it until it is due; refuses where nobody can. */
-  function isScheduled(draft: Draft): boolean {
-    if (draft.notBefore === undefined) return false
-    const { keeper } = runtime
-    if (keeper !== undefined && !runtime.storeIsDriver) return true
-    const waitMs = draft.notBefore - (draft.sentAt as number)
-    if (traits.delay === 'any' && waitMs <= traits.maxDelayMs) return false
-    if (keeper !== undefined) return true
-    throw lacksKeeper(runtime, traits.delay === 'any' ? `a delay of ${waitMs} ms` : 'a delayed send')
-  }
   async function encode(door: Door, body: unknown, draft: Draft): Promise<void> {
-    fill(draft, await encodeBody(door.parts, body, draft), maxBytes)
+    const encoded = encodeBody(door.parts, body, draft)
+    const what = `${draft.topic} ${draft.id}: encoding it`
+    fill(
+      draft,
+      encoded instanceof Promise ? await within(runtime, timeoutMs, undefined, what, () => encoded) : encoded,
+      maxBytes,
+    )
   }
-  async function toSchedule(door: Door, draft: Draft, signal: AbortSignal | undefined): Promise<Lying> {
-    entrance.announce(door)
-    await within(runtime, timeoutMs, signal, `${draft.topic} ${draft.id}: scheduling it`, () => schedule.hold(draft))
-    return { held: 'schedule' }
-  }
-  /** In the caller's transaction: natively where the broker's own store opened it, else as rows of the outbox. */
-  async function inTransaction(
-    door: Door,
-    drafts: readonly Draft[],
-    tx: Transaction,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly Lying[]> {
-    const { keeper } = runtime
-    const what = `sending to ${door.parts.name} in a transaction`
-    const native = runtime.storeIsDriver && traits.transactional && !drafts.some((draft) => isScheduled(draft))
-    if (native)
-      return within(runtime, timeoutMs, signal, what, async (stop) => {
-        await entrance.declared(door, stop, tx)
-        const results = await driver.send(drafts, { signal: stop, tx })
-        return drafts.map((_, n) => {
-          const result = results[n]
-          if (result?.ok === true) return { held: 'broker' as const, position: result.position }
-          throw result?.error ?? new MessagingError('internal', `${what}: no answer`, { outcome: 'unknown' })
-        })
-      })
-    if (keeper === undefined) throw lacksKeeper(runtime, 'a send with tx')
-    entrance.announce(door)
-    await within(runtime, timeoutMs, signal, what, async () => keeper.hold(drafts, 'outbox', tx))
-    return drafts.map(() => ({ held: 'outbox' as const }))
-  }
-
   return {
     owner,
     counts,
@@ -199,8 +162,7 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
     entrance,
     batcher,
     aside,
-    isScheduled,
-    inTransaction,
+    ...other,
     encode,
     succeeded,
     failed,
@@ -227,14 +189,14 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
         throw new MessagingError('aborted', `${draft.topic} ${id}: the send was aborted before it began`, {
           cause: signal.reason,
         })
-      if (tx === undefined && !isScheduled(draft)) {
+      if (tx === undefined && !other.isScheduled(draft)) {
         direct(door, body, draft, extras, resolve, reject)
         return
       }
       aside(draft, async () => {
         await encode(door, body, draft)
-        if (tx === undefined) return toSchedule(door, draft, signal)
-        return (await inTransaction(door, [draft], tx, signal))[0] as Lying
+        if (tx === undefined) return other.toSchedule(door, draft, signal)
+        return (await other.inTransaction(door, [draft], tx, signal))[0] as Lying
       }).then(resolve, reject)
     },
     /** All of these or none. */
@@ -256,17 +218,6 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
         batcher.watch(slot, signal)
         entrance.enter(door, slot)
       })
-    },
-    /** All of these in one insert of the schedule. */
-    async scheduled(
-      drafts: readonly Draft[],
-      door: Door,
-      signal: AbortSignal | undefined,
-    ): Promise<readonly Receipt[]> {
-      entrance.announce(door)
-      const what = `scheduling a batch for ${door.parts.name}`
-      await within(runtime, timeoutMs, signal, what, async () => runtime.keeper?.hold(drafts, 'schedule', undefined))
-      return drafts.map((draft) => receiptOf(draft, 'schedule', undefined))
     },
   }
 }

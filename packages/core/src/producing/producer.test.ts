@@ -555,6 +555,12 @@ test('a send with tx has the same deadline', async () => {
   await rig.clock.advance(10_000)
   expect(await sent).toEqual(['timeout', 'unknown'])
   expect(producer.stats()).toMatchObject({ unknown: 1, pending: 0 })
+  const codec: Codec = { contentType: 'x/never', encode: () => new Promise(() => {}), decode: (bytes) => bytes }
+  const never = producer.send(topic('never', { codec }), 1, { tx }).catch((error: MessagingError) => error.code)
+  const batch = producer.sendBatch(topic('never', { codec }), [{ body: 1 }], { atomic: true })
+  await rig.clock.advance(10_000)
+  expect(await never).toBe('timeout')
+  expect((await batch).map((each) => each.ok)).toEqual([false])
 })
 
 test('the spool takes what fails for good or stays unknown, and the key’s later messages after it', async () => {
