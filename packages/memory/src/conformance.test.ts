@@ -5,7 +5,8 @@ import { memory } from './index.ts'
 
 conformance({
   name: 'memory',
-  adapter: () => memory({ leaseMs: 2_000 }),
+  // The lease is long, so that a busy machine's real time matters nothing beside the time that is moved.
+  adapter: () => memory(),
   pass: (adapter, ms) => (planOf(adapter).clock as SteerableClock).advance(ms),
   quietMs: 30,
   concurrency: 24,

@@ -6,7 +6,7 @@ import { openKeeper } from './keeper.ts'
 
 conformance({
   name: 'memory',
-  adapter: () => memory({ leaseMs: 2_000 }),
+  adapter: () => memory(),
   pass: (adapter, ms) => (planOf(adapter).clock as Clock & { advance(ms: number): Promise<void> }).advance(ms),
   parts: { openKeeper, inbox: () => idempotent() },
   quietMs: 30,
