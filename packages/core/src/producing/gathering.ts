@@ -73,26 +73,26 @@ export function gathering({
       if (!ordered) slot.lane = book.open(slot.topic, key, flight)
       return true
     }
-    if (lane.owner === flight && !oneEach && lane.waiting.head === undefined) {
+    if (lane.owner === flight && !oneEach && lane.head === undefined) {
       lane.held++
       slot.lane = lane
       return true
     }
-    push(lane.waiting, slot)
+    push(lane, slot)
     return false
   }
   /** Takes what waits in a free lane; false when the flight is full. */
   function emptied(lane: Lane, flight: Flight, room: (slot: Slot) => boolean, take: (slot: Slot) => void): boolean {
-    for (let node = lane.waiting.head; node !== undefined; node = lane.waiting.head) {
+    for (let node = lane.head; node !== undefined; node = lane.head) {
       if (isMark(node)) {
         if (lane.owner !== undefined) return true
-        shift(lane.waiting)
+        shift(lane)
         own(lane, node.mark)
         return true
       }
       const slot = node as Slot
       if (!room(slot)) return false
-      shift(lane.waiting)
+      shift(lane)
       if (diverted(slot)) continue
       book.free.delete(lane)
       lane.owner = flight

@@ -1,16 +1,15 @@
 // Rule 2: per topic and key nothing goes out in a later batch while an earlier message of that key is unresolved.
 import type { Flight } from './flight.ts'
-import { type List, listOf, type Node, push, remove } from './slot.ts'
+import { type List, type Node, push, remove } from './slot.ts'
 
-/** A key in use. Gone when nothing of it is under way or waits. */
-export interface Lane {
+/** A key in use, with what waits for it. Gone when nothing of it is under way or waits. */
+export interface Lane extends List {
   readonly key: string
   readonly home: Map<string, Lane>
   /** The flight that has messages of this key; undefined: the next one that is made begins with what waits here. */
   owner: Flight | undefined
   /** How many of the owner's messages are of this key and unresolved. */
   held: number
-  readonly waiting: List
 }
 
 /** Keeps the place of an atomic flight in a lane. */
@@ -66,14 +65,14 @@ export function lanes(): Lanes {
     find: (topic, key) => home(topic).get(key),
     open(topic, key, owner) {
       const own = home(topic)
-      const lane: Lane = { key, home: own, owner, held: 1, waiting: listOf() }
+      const lane: Lane = { key, home: own, owner, held: 1, head: undefined, tail: undefined, left: undefined }
       own.set(key, lane)
       return lane
     },
     leave(lane) {
       if (--lane.held > 0) return
       lane.owner = undefined
-      if (lane.waiting.head === undefined) lane.home.delete(lane.key)
+      if (lane.head === undefined) lane.home.delete(lane.key)
       else free.add(lane)
     },
     drop(lane) {
@@ -83,7 +82,7 @@ export function lanes(): Lanes {
     wait(lane, flight) {
       const mark: Mark = { mark: flight, lane, prev: undefined, next: undefined, list: undefined }
       flight.marks.push(mark)
-      push(lane.waiting, mark)
+      push(lane, mark)
     },
     unwait(flight) {
       for (const mark of flight.marks) remove(mark)
