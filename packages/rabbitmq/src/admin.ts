@@ -25,6 +25,8 @@ const silenceMs = 1_000
 interface Entry {
   readonly channel: Channel
   readonly message: Message
+  /** Acknowledging twice would close the channel. */
+  removed: boolean
 }
 
 /** A shelf of dead letters: a queue that nobody consumes, looked through without acknowledging, and left as it was. */
@@ -41,7 +43,7 @@ export function shelfIn(place: ShelfPlace): Shelf {
       })
       try {
         for await (const message of looked(channel, queue, place.clock, about, signal)) {
-          const found = letterIn(message, place, { channel, message } satisfies Entry)
+          const found = letterIn(message, place, { channel, message, removed: false } satisfies Entry)
           if (found !== undefined) yield found
         }
       } finally {
@@ -57,10 +59,12 @@ export function shelfIn(place: ShelfPlace): Shelf {
       if (signal.aborted) throw aborted(about, signal)
       const channels = new Set<Channel>()
       for (const token of tokens) {
-        const { channel, message } = token as Entry
+        const entry = token as Entry
+        if (entry.removed) continue
+        entry.removed = true
         try {
-          channel.ack(message)
-          channels.add(channel)
+          entry.channel.ack(entry.message)
+          channels.add(entry.channel)
         } catch {
           // The iteration has ended: the token is gone, which is no error.
         }
