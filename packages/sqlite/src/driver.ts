@@ -66,8 +66,6 @@ export function driverOf(
       if (batch.length === 0) return []
       try {
         if (tx !== undefined) return together(await openTransaction(tx, hub.path).work(), batch)
-        const inside = refuseInside(hub.path)
-        if (inside !== undefined) return batch.map(() => ({ ok: false, error: inside }))
         return await hub.writer.write(
           (work) => (atomic === true ? together(work, batch) : place(work, host, batch, clock.now())),
           { signal },
@@ -97,6 +95,7 @@ export function driverOf(
     query: (source, where, signal) => queryOf(hub, namespace, source, where, signal),
     cancel: (id, topic, tx) => cancel(hub, namespace, id, topic, tx),
     reschedule: (id, topic, notBefore, tx) => reschedule(hub, namespace, id, topic, notBefore, tx, clock),
+    refusal: () => refuseInside(hub.path),
     async health() {
       const checks = [{ name: 'connection', ok: !over, detail: over ? 'closed' : `${hub.path} is open` }]
       if (over) return checks

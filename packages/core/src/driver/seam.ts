@@ -47,6 +47,11 @@ export interface Driver<Client = unknown> {
   ): Promise<'rescheduled' | 'too-late' | 'unknown'>
   /** Only with capability `query`: stored messages, oldest first. */
   query?(topic: TopicSpec | PatternSpec, where: DriverQuery, signal: AbortSignal): AsyncIterable<Arrival>
+  /**
+   * Asked in the caller's own flow before a message without `tx` is taken: the error where it would wait for the end of a transaction that
+   * this very flow holds open. Only where one writes at a time.
+   */
+  refusal?(): MessagingError | undefined
   /** Where the transport can be a store itself: it is `broker.store` unless another is given. */
   readonly store?: Store | undefined
 }

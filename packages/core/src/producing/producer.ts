@@ -79,6 +79,11 @@ export function createProducer(
     runtime.open(call)
     return entrance.of(topic)
   }
+  /** A send outside the transaction that its flow holds open would wait for its own end. */
+  function outside(tx: unknown): void {
+    const refusal = tx === undefined ? runtime.driver.refusal?.() : undefined
+    if (refusal !== undefined) throw refusal
+  }
   function one(
     topic: AnyTopic,
     body: unknown,
@@ -88,6 +93,7 @@ export function createProducer(
     return new Promise((resolve, reject) => {
       try {
         const door = doorOf('send()', topic)
+        outside(asked?.tx)
         if (asked === undefined && reply === undefined) return pass(door, body, undefined, noExtras, resolve, reject)
         checkOptions('send()', asked, sendShape)
         pass(door, body, asked, { tx: asked?.tx, signal: asked?.signal, reply }, resolve, reject)
@@ -106,6 +112,7 @@ export function createProducer(
       if (!Array.isArray(messages))
         throw new MessagingError('invalid', `sendBatch(): the messages are ${show(messages)}; give a list of { body }`)
       if (messages.length === 0) return []
+      outside(asked?.tx)
       if (asked?.signal?.aborted === true)
         throw new MessagingError('aborted', 'sendBatch(): it was aborted before it began', {
           cause: asked.signal.reason,
@@ -139,6 +146,7 @@ export function createProducer(
       checkOptions('sendHalf()', asked, halfShape)
       checkValue('sendHalf()', 'the work', work, callable, true)
       checkHalf(runtime, door.parts.name)
+      outside(undefined)
       let result: { readonly value: Awaited<ReturnType<typeof work>> } | undefined
       let begun = false
       const receipt = await way.through(door, body, asked, async (given) => {
