@@ -24,7 +24,7 @@ export interface Harness {
   readonly foreign?: Foreign | undefined
   /** Which chapters to run; all unless said otherwise. */
   readonly chapters?: ((chapter: { readonly name: string; readonly layer: 'seam' | 'broker' }) => boolean) | undefined
-  /** Where the matrix of outcomes is merged into, such as `evidence/matrix.json`. */
+  /** Folder that the outcomes are merged into, one file per adapter, such as `evidence/matrix`; default POSTHORN_MATRIX. */
   readonly matrix?: string | undefined
 }
 

@@ -1,12 +1,12 @@
 // The second door of testkit: the suite itself, which needs vitest.
 
 import { planOf } from '@posthorn/core/driver'
-import { describe, expect, test, vi } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { capabilityTable } from '../capability-table.ts'
 import { chapters } from './chapters.ts'
 import { claimsOf, differences } from './claims.ts'
 import type { Harness } from './harness.ts'
-import { recordOutcome } from './matrix.ts'
+import { columnOf } from './matrix.ts'
 import { runScenario } from './outcome.ts'
 
 export type { Faults, Foreign, Harness } from './harness.ts'
@@ -25,12 +25,15 @@ export function conformance(harness: Harness): void {
     const concurrency = harness.concurrency ?? 5
     vi.setConfig({ maxConcurrency: concurrency })
     const gate = gateOf(concurrency)
+    const column = columnOf(harness.name)
+    const folder = harness.matrix ?? process.env['POSTHORN_MATRIX']
+    if (folder !== undefined) afterAll(() => column.write(folder))
     for (const chapter of chapters.filter((each) => harness.chapters?.(each) ?? true)) {
       describe.concurrent(`${chapter.layer}: ${chapter.name}`, () => {
         for (const scenario of chapter.scenarios) {
           test(`${scenario.id}: ${scenario.says}`, { timeout: 180_000 }, async (context) => {
             const outcome = await gate(() => runScenario(scenario, harness))
-            await recordOutcome(harness, scenario, outcome)
+            column.note(scenario, outcome)
             if (outcome.outcome === 'failed') throw outcome.error
             if (outcome.outcome === 'not possible here') context.skip(`the harness has no ${outcome.lacks.join(', ')}`)
           })

@@ -1,45 +1,46 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import type { Harness } from './harness.ts'
+import { join } from 'node:path'
 import type { Outcome } from './outcome.ts'
 import type { Scenario } from './scenario.ts'
 
-/** Scenario by adapter: how each ended in the last run that wrote it. */
-export type Matrix = Readonly<
-  Record<string, { readonly says: string; readonly outcomes: Readonly<Record<string, Outcome['outcome']>> }>
->
+/** How each scenario ended with one adapter, by its id. */
+export type Column = Readonly<Record<string, Outcome['outcome']>>
 
-let writing: Promise<void> = Promise.resolve()
-
-/** Merges one outcome into the harness's matrix, where it names one. */
-export function recordOutcome(harness: Harness, scenario: Scenario, { outcome }: Outcome): Promise<void> {
-  const file = harness.matrix
-  if (file === undefined) return Promise.resolve()
-  writing = writing.then(() => merge(file, scenario, harness.name, outcome))
-  return writing
+/** Collects the outcomes of one adapter. */
+export interface MatrixColumn {
+  note(scenario: Scenario, outcome: Outcome): void
+  /** Merges them into `<folder>/<adapter>.json`. */
+  write(folder: string): Promise<void>
 }
 
-async function merge(file: string, scenario: Scenario, adapter: string, outcome: Outcome['outcome']): Promise<void> {
-  const old = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as Matrix
-  const next: Matrix = {
-    ...old,
-    [scenario.id]: { says: scenario.says, outcomes: { ...old[scenario.id]?.outcomes, [adapter]: outcome } },
+/** An empty column. Each adapter has a file of its own, so that suites that run side by side do not meet. */
+export function columnOf(adapter: string): MatrixColumn {
+  const column: Record<string, Outcome['outcome']> = {}
+  return {
+    note({ id }, { outcome }) {
+      column[id] = outcome
+    },
+    async write(folder) {
+      const file = join(folder, `${adapter}.json`)
+      const old = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as Column
+      // Another harness of the same adapter may be able to do what this one cannot.
+      const fresh = Object.entries(column).filter(([id, outcome]) => !(outcome === 'not possible here' && id in old))
+      await mkdir(folder, { recursive: true })
+      await writeFile(`${file}.new`, `${JSON.stringify({ ...old, ...Object.fromEntries(fresh) }, null, 2)}\n`)
+      await rename(`${file}.new`, file)
+    },
   }
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(`${file}.new`, `${JSON.stringify(next, null, 2)}\n`)
-  await rename(`${file}.new`, file)
 }
 
-/** The matrix as a table in Markdown, for the docs. */
-export function matrixTable(matrix: Matrix): string {
-  const adapters = [...new Set(Object.values(matrix).flatMap(({ outcomes }) => Object.keys(outcomes)))].sort()
-  const rows = Object.entries(matrix).map(
-    ([id, { says, outcomes }]) =>
-      `| \`${id}\` | ${says} | ${adapters.map((name) => outcomes[name] ?? '–').join(' | ')} |`,
-  )
+/** Scenario by adapter as a table in Markdown, for the docs. */
+export function matrixTable(columns: Readonly<Record<string, Column>>, scenarios: readonly Scenario[]): string {
+  const adapters = Object.keys(columns).sort()
+  const cell = (id: string, adapter: string): string => columns[adapter]?.[id] ?? '–'
   return [
     `| scenario | promise | ${adapters.join(' | ')} |`,
     `|---|---|${adapters.map(() => '---|').join('')}`,
-    ...rows,
+    ...scenarios.map(
+      ({ id, says }) => `| \`${id}\` | ${says} | ${adapters.map((name) => cell(id, name)).join(' | ')} |`,
+    ),
   ].join('\n')
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { isMessagingError } from '@posthorn/core'
+import { memory } from '@posthorn/memory'
 import { broker, calls, refused, topicFor } from '../broker-stage.ts'
 import type { Chapter } from '../scenario.ts'
 
@@ -125,6 +126,22 @@ export const ending: Chapter = {
           )
         assert.ok(String(await one.explain(orders, { group: 'g' })).length > 100)
         await refused('invalid', () => one.explain(orders, {} as never))
+      },
+    },
+    {
+      id: 'ending.rule-24-scope',
+      says: 'rule 24: a store that only this process sees is named at start, and promises of every machine are refused on it',
+      run: async (stage) => {
+        const lines: string[] = []
+        const one = await broker(stage, { store: memory(), log: (line) => void lines.push(line) })
+        assert.ok(
+          lines.some((line) => /store/.test(line) && /process/.test(line)),
+          `nothing was said at start: ${lines}`,
+        )
+        const orders = topicFor<number>(stage)
+        const wanted = { group: 'g', guarantee: 'exactly-once-effects' } as const
+        await refused('unsupported', () => one.consume(orders, wanted, async () => {}), /process|transaction/)
+        assert.match(String(await one.explain(orders, { group: 'g' })), /process/)
       },
     },
     {

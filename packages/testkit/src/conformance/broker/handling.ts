@@ -164,6 +164,42 @@ export const handling: Chapter = {
       },
     },
     {
+      id: 'handling.rule-18-pause-gives-back',
+      says: 'rule 18: a paused consumer gives back what has not started, so that another handles it, at no cost',
+      run: async (stage) => {
+        const [one, two] = [await broker(stage), await broker(stage)]
+        const orders = topicFor<number>(stage, { partitions: 1 })
+        let release = (): void => {}
+        const gate = new Promise<void>((resolve) => {
+          release = resolve
+        })
+        const slow = calls<number>(stage, async () => {
+          await gate
+          return undefined
+        })
+        await one.producer().sendBatch(
+          orders,
+          Array.from({ length: 8 }, (_, body) => ({ body })),
+        )
+        const consumer = await one.consume(
+          orders,
+          { group: 'g', concurrency: 1, window: 8, order: 'none' },
+          slow.handler,
+        )
+        await slow.reached(1)
+        const pausing = consumer.pause()
+        const free = calls<number>(stage)
+        // Where a log gives whole partitions, the one in hand is given back with its reader.
+        setTimeout(release, 100)
+        await pausing
+        await two.consume(orders, { group: 'g', order: 'none' }, free.handler)
+        await free.reached(7)
+        assert.equal(new Set([...slow.bodies, ...free.bodies]).size, 8)
+        for (const { attempt, body } of free.all)
+          if (!slow.bodies.includes(body)) assert.equal(attempt, 1, 'a pause cost a try')
+      },
+    },
+    {
       id: 'handling.stop-drains',
       says: 'stop lets handlers finish and gives back what has not started; nothing is lost or tried twice',
       run: async (stage) => {
