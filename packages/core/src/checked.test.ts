@@ -2,12 +2,10 @@ import { expect, test } from 'vitest'
 import {
   checkOptions,
   date,
-  either,
   flag,
   listOf,
   ms,
   nearest,
-  objectOf,
   oneOf,
   ownName,
   plainName,
@@ -69,10 +67,6 @@ test('other rules', () => {
   expect(date(new Date(Number.NaN))).toBe('a Date that is a time')
   expect(listOf(flag)([true, 1])).toBe('a list whose item 1 is true or false')
   expect(listOf(flag)([true, undefined])).toBe('a list whose item 1 is something there')
-  expect(either(flag, ms())('x')).toMatch(/true or false, or ms/)
-  expect(either(flag, ms())(5)).toBeUndefined()
-  expect(objectOf({ a: flag })({ b: 1 })).toMatch(/there is no option "b"/)
-  expect(objectOf({ a: flag })({ a: true })).toBeUndefined()
 })
 
 test('what is shown of a value is short, on one line, and no URL with its password', () => {

@@ -155,27 +155,6 @@ export function listOf(rule: Rule): Rule {
   }
 }
 
-/** An object of this shape. */
-export function objectOf(shape: Shape): Rule {
-  return (value) => {
-    if (object(value) !== undefined) return `an object with ${Object.keys(shape).join(', ')}`
-    try {
-      checkOptions('it', value, shape)
-      return undefined
-    } catch (error) {
-      return `an object in which all is right (${(error as Error).message})`
-    }
-  }
-}
-
-/** Right by one of these. */
-export function either(...rules: readonly Rule[]): Rule {
-  return (value) => {
-    const instead = rules.map((rule) => rule(value))
-    return instead.includes(undefined) ? undefined : instead.join(', or ')
-  }
-}
-
 /** Text without NUL and without half of a surrogate pair, which no wire carries; `max` characters. */
 export function text(max: number, min = 1): Rule {
   return (value) => {
@@ -187,7 +166,7 @@ export function text(max: number, min = 1): Rule {
 }
 
 /** Longest name of a topic, a group or a pattern, in characters. */
-export const longestName = 200
+const longestName = 200
 
 /** The name of a topic, a group, a broker: what every transport can carry as part of an address. */
 export const plainName: Rule = (value) => {

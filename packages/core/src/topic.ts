@@ -58,7 +58,7 @@ export interface TopicOverride {
 }
 
 /** Lanes of a topic that does not say how many. */
-export const defaultPartitions = 8
+const defaultPartitions = 8
 /** Most lanes: more is no broker's measure, and every lane is a queue on some. */
 const mostPartitions = 1_024
 
