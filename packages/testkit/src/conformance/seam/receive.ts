@@ -68,8 +68,10 @@ export const receive: Chapter = {
         let over = false
         const sending = (async () => {
           for (let n = 0; n < 20; n++) await stage.send(driver, stage.messages(topic, 5))
+        })().finally(() => {
           over = true
-        })()
+        })
+        sending.catch(() => {})
         for (let n = 0; !over; n++) {
           const stop = new AbortController()
           const waiting = member.receive(7, stop.signal)
