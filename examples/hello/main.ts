@@ -1,4 +1,4 @@
-// Every basic promise in one run: `pnpm start`, or BROKER_URL=amqp://localhost pnpm start.
+// Every basic promise in one run: `pnpm hello`, or BROKER_URL=amqp://localhost pnpm hello.
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
