@@ -1,0 +1,153 @@
+// What the tests of this folder stand on: connections to the real broker, with and without a proxy before it.
+import { randomBytes } from 'node:crypto'
+import { ensure, portsOfNode } from '@posthorn/brokers'
+import type {
+  Arrival,
+  Dispatch,
+  Driver,
+  DriverContext,
+  Source,
+  SourceEvent,
+  Subscription,
+  TopicSpec,
+} from '@posthorn/core/driver'
+import { newId, planOf, systemClock } from '@posthorn/core/driver'
+import { type FaultProxy, faultProxy } from '@posthorn/testkit'
+import { onTestFinished } from 'vitest'
+import { type KafkaOptions, kafka } from '../src/index.ts'
+
+export const clients = ['kafkajs', 'platformatic'] as const
+export type ClientName = (typeof clients)[number]
+
+/** The broker's plain address. */
+export async function address(): Promise<string> {
+  return new URL(await ensure('kafka')).host
+}
+
+/** A proxy before the broker's second listener, which advertises it: clients that begin there stay behind it. */
+export async function proxied(): Promise<FaultProxy> {
+  await ensure('kafka')
+  const { proxied: to, proxy: listen } = portsOfNode('kafka')
+  const proxy = await faultProxy({ to: { host: '127.0.0.1', port: to as number }, listen: listen as number })
+  onTestFinished(() => proxy.close())
+  return proxy
+}
+
+/** A driver in a namespace; closed when the test is over. */
+export async function connect(
+  namespace: string,
+  options: Partial<KafkaOptions> & { readonly client: ClientName },
+  over: Partial<DriverContext> = {},
+): Promise<Driver> {
+  const driver = await planOf(kafka({ brokers: await address(), ...options })).connect({
+    namespace,
+    topology: 'declare',
+    connectTimeoutMs: 10_000,
+    clock: systemClock,
+    clientId: `${namespace}-test`,
+    report: () => {},
+    signal: new AbortController().signal,
+    ...over,
+  })
+  onTestFinished(() => driver.close())
+  return driver
+}
+
+export const name = (): string => `t${randomBytes(5).toString('hex')}`
+
+export function topicOf(over: Partial<TopicSpec> = {}): TopicSpec {
+  return {
+    name: 'orders',
+    partitions: 4,
+    groups: [],
+    retentionMs: undefined,
+    keyed: true,
+    priority: undefined,
+    on: undefined,
+    ...over,
+  }
+}
+
+export function message(n: number, over: Partial<Dispatch> = {}): Dispatch {
+  return {
+    id: newId(Date.now()),
+    topic: 'orders',
+    key: undefined,
+    tag: undefined,
+    headers: {},
+    body: Buffer.from(`${n}`),
+    contentType: undefined,
+    sentAt: Date.now(),
+    expiresAt: undefined,
+    priority: undefined,
+    version: undefined,
+    generation: 0,
+    failures: 0,
+    history: [],
+    lone: 0,
+    replyTo: undefined,
+    correlationId: undefined,
+    ...over,
+  }
+}
+
+/** A member of group `g`, with what was reported to it; closed when the test is over. */
+export async function open(
+  driver: Driver,
+  topic: TopicSpec,
+  over: Partial<Subscription> = {},
+): Promise<Source & { readonly events: SourceEvent[] }> {
+  const events: SourceEvent[] = []
+  const source = await driver.open(
+    {
+      source: topic,
+      mode: 'shared',
+      group: 'g',
+      member: name(),
+      order: 'key',
+      window: 1_000,
+      from: 'earliest',
+      filter: undefined,
+      report: (event) => events.push(event),
+      ...over,
+    },
+    AbortSignal.timeout(20_000),
+  )
+  onTestFinished(() => source.close())
+  return Object.assign(source, { events })
+}
+
+/** Receives until `enough`; nothing is settled. */
+export async function receive(source: Source, count: number, ms = 20_000): Promise<Arrival[]> {
+  const signal = AbortSignal.timeout(ms)
+  const got: Arrival[] = []
+  while (got.length < count && !signal.aborted) got.push(...(await source.receive(count - got.length, signal)))
+  return got
+}
+
+/** The same, each acknowledged as it comes. */
+export async function eat(source: Source, count: number, ms = 20_000): Promise<Arrival[]> {
+  const got = await receive(source, count, ms)
+  await source.settle(got.map(({ token }) => ({ token, verdict: 'ack' })))
+  return got
+}
+
+export const bodies = (arrivals: readonly Arrival[]): string[] =>
+  arrivals.map(({ body }) => Buffer.from(body).toString())
+
+/** Everything of a topic, read by nobody's group. */
+export async function log(driver: Driver, topic: TopicSpec): Promise<string[]> {
+  const all: Arrival[] = []
+  const everything = { id: undefined, key: undefined, from: undefined, to: undefined }
+  for await (const each of driver.query?.(topic, everything, AbortSignal.timeout(20_000)) ?? []) all.push(each)
+  return bodies(all)
+}
+
+/** Waits for a condition, asked every 20 ms. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
+  const end = performance.now() + ms
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`${what} did not come within ${ms} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
