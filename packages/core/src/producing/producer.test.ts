@@ -185,6 +185,45 @@ test('messages of a topic keep the order of their sends although their codec tak
   expect(await never).toContain('timeout slow never')
 })
 
+test('a codec that is quick for the second message does not bring it before the first', async () => {
+  const { rig, producer } = setUp()
+  let release = (): void => {}
+  const uneven: Codec = {
+    contentType: 'application/x-uneven',
+    encode: (value) =>
+      value === 'slow'
+        ? new Promise((resolve) => {
+            release = () => resolve(new Uint8Array(1))
+          })
+        : new Uint8Array(2),
+    decode: (bytes) => bytes,
+  }
+  const on = topic<string>('uneven', { codec: uneven })
+  await producer.send(on, 'first', { id: 'first' })
+  const all = [producer.send(on, 'slow', { id: 'slow' }), producer.send(on, 'quick', { id: 'quick' })]
+  await settled()
+  release()
+  await Promise.all(all)
+  expect(rig.flights.flatMap(({ messages }) => messages.map(({ id }) => id))).toEqual(['first', 'slow', 'quick'])
+})
+
+test('a middleware that sends twice: twice by itself, and once in what has one fate', async () => {
+  const twice: SendExtension = {
+    send: (next) => async (out) => {
+      await next(out)
+      return next(out)
+    },
+  }
+  const { rig, producer } = setUp({}, { use: [twice] })
+  await producer.send(t, 1, { id: '1' })
+  expect(rig.flights.map(({ messages }) => messages.length)).toEqual([1, 1])
+  const batch = producer.sendBatch(t, [{ body: 1 }, { body: 2 }], { atomic: true })
+  expect((await batch).map((each) => !each.ok && each.error.message)).toEqual([
+    'a send middleware sent a message of a batch twice; call next once',
+    'a send middleware sent a message of a batch twice; call next once',
+  ])
+})
+
 test('what is wrong is refused at once and named', async () => {
   const { rig, producer } = setUp({ traits: { priority: false } })
   const refused = (options: object, on = t): Promise<string> => refusal(producer.send(on, 1, options))
