@@ -1,0 +1,50 @@
+// `pnpm bench <name> [id...] [--json] [--rounds=7] [--scale=1]`: rows of one file of this folder beside what they are compared with.
+import { availableParallelism, cpus, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+import { runPairs } from './harness/blocks.ts'
+import { benchNames, loadBench } from './harness/files.ts'
+import { costsOf, type Row, rowsOf, tableOf } from './harness/rows.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '7' },
+    scale: { type: 'string', default: '1' },
+  },
+})
+const [name, ...ids] = positionals
+const rounds = Number(values.rounds)
+const scale = Number(values.scale)
+if (name === undefined || !(Number.isInteger(rounds) && rounds >= 1) || !(scale > 0)) {
+  console.error(
+    `pnpm bench <name> [id...] [--json] [--rounds=7] [--scale=1], where name is one of ${benchNames().join(', ')}`,
+  )
+  process.exit(2)
+}
+
+const machine = `${availableParallelism()} cores, ${cpus()[0]?.model.trim() ?? 'unknown'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${process.platform}, Node ${process.versions.node}`
+const { cases, prepare } = await loadBench(name)
+const wanted = cases
+  .map((each, index) => ({ each, index }))
+  .filter(({ each }) => ids.length === 0 || each.goals.some(({ id }) => ids.includes(id)))
+if (wanted.length === 0)
+  throw new Error(
+    `${name} has no row ${ids.join(', ')}; it has ${cases.flatMap(({ goals }) => goals.map(({ id }) => id)).join(', ')}`,
+  )
+
+const undo = await prepare?.()
+const rows: Row[] = []
+const costs: string[] = []
+try {
+  for (const { each, index } of wanted) {
+    if (!values.json) process.stderr.write(`${each.what}\n`)
+    const pairs = await runPairs(name, index, each, rounds, scale)
+    rows.push(...rowsOf(each, pairs))
+    costs.push(costsOf(each, pairs))
+  }
+} finally {
+  await undo?.()
+}
+if (values.json) console.log(JSON.stringify({ name, machine, rows }))
+else console.log([`${name}: ${machine}; median (min..max) of ${rounds}`, '', tableOf(rows), '', ...costs].join('\n'))
