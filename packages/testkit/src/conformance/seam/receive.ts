@@ -42,7 +42,7 @@ export const receive: Chapter = {
         const { driver, topic } = await stage.declared()
         await stage.send(driver, stage.messages(topic, 3))
         const member = await stage.open(driver, topic)
-        assert.deepEqual(await stage.within('receive', 1_000, member.receive(10, AbortSignal.abort())), [])
+        assert.equal((await stage.within('receive', 1_000, member.receive(10, AbortSignal.abort()))).length, 0)
         assert.equal((await member.eat(3)).length, 3)
       },
     },

@@ -220,7 +220,7 @@ export const send: Chapter = {
         )
         const rest = await member.receive(100, AbortSignal.timeout(stage.quietMs))
         assert.deepEqual(
-          rest.filter(({ id }) => failed.has(id)),
+          rest.filter(({ id }) => failed.has(id)).map(({ id }) => id),
           [],
         )
       },
