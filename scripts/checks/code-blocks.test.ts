@@ -30,3 +30,7 @@ test('a word that means nothing is named', () => {
     'line 1: `ts nocheck` is neither continued nor no-check <reason>',
   ])
 })
+
+test('a block within a list is one, too', () => {
+  expect(blocksOf(`1. First:\n\n   ${fence}ts\n   x()\n   ${fence}\n`).blocks).toEqual([{ line: 4, code: '   x()\n' }])
+})

@@ -25,7 +25,7 @@ export interface Extracted {
 export const blocksOf = (page: string): Extracted => {
   const blocks: Block[] = []
   const findings: string[] = []
-  const fence = /^```(?:ts|typescript|tsx)\b[ \t]*(.*)\n([\s\S]*?)^```[ \t]*$/gm
+  const fence = /^[ ]*```(?:ts|typescript|tsx)\b[ \t]*(.*)\n([\s\S]*?)^[ ]*```[ \t]*$/gm
   for (const match of page.matchAll(fence)) {
     const [, words = '', code = ''] = match
     const line = page.slice(0, match.index).split('\n').length + 1

@@ -34,7 +34,7 @@ export const lint = tool(
 /** Files, exports and dependencies that nobody uses, and imports that no package.json names. */
 export const unused = tool(
   'unused',
-  'delete what nobody uses, or name what is used in package.json; knip.json says where to look',
+  'delete what nobody uses, or name what is used in package.json; knip.jsonc says where to look',
   'knip',
   '--no-progress',
   '--no-config-hints',
