@@ -119,6 +119,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
     producer: not,
     sendUse: options.use ?? [],
     consumeUse: [],
+    consumers: {},
     singleHost: false,
     declare:
       options.declare ??

@@ -2,7 +2,6 @@ import {
   type Adapter,
   type Broker,
   type Capabilities,
-  type Config,
   type ConnectOptions,
   connectAdapter,
   type Having,
@@ -12,16 +11,17 @@ import {
 } from '@posthorn/core'
 import { idempotent, openKeeper } from '@posthorn/reliability'
 import { adapterOf, storeOf } from './adapters.ts'
+import { type Configuration, checkConfiguration } from './configuration.ts'
 
 /** `needs` is checked before the first message and opens the calls that depend on it. */
 export function connect<C extends Capabilities = Capabilities, Client = unknown, N extends Need = never>(
-  to: string | Adapter<C, Client> | (Config & Needs<N>),
+  to: string | Adapter<C, Client> | (Configuration & Needs<N>),
   options?: ConnectOptions & Needs<N>,
 ): Promise<Broker<Having<N, C>, Client>>
 /** Last and plain: `ReturnType<typeof connect>` promises nothing that nobody asked for. */
-export function connect(to: string | Adapter | Config, options?: ConnectOptions): Promise<Broker>
+export function connect(to: string | Adapter | Configuration, options?: ConnectOptions): Promise<Broker>
 export async function connect(
-  to: string | Adapter | (Config & Needs<Need>),
+  to: string | Adapter | (Configuration & Needs<Need>),
   options: ConnectOptions & Needs<Need> = {},
 ): Promise<Broker> {
   const parts = { openKeeper, inbox: idempotent, openStore: storeOf }
@@ -32,14 +32,15 @@ export async function connect(
       `connect(): ${to === null ? 'null' : typeof to} is neither a URL nor an adapter nor a configuration; give 'sqlite:./data/app.db'`,
     )
   if ('~adapter' in to) return connectAdapter(to, options, parts)
-  const { url, ...configured } = to
+  const { url, topics, consumers, ...configured } = to as Configuration
   if (typeof url !== 'string' || url === '')
     throw new MessagingError(
       'invalid',
       "connect(): the configuration has no url; give one, such as url: 'sqlite:./data/app.db'",
     )
   // What code says counts more than what a configuration says.
-  return connectAdapter(await adapterOf(url), { ...configured, ...given(options) }, parts)
+  checkConfiguration({ topics, consumers }, 'the configuration')
+  return connectAdapter(await adapterOf(url), { ...configured, ...given(options) }, { ...parts, topics, consumers })
 }
 
 /** An option that is undefined is one that nobody gave. */

@@ -1,4 +1,5 @@
 import { anything, callable, checkOptions, flag, ms, object, oneOf, show, signal as signalRule } from '../checked.ts'
+import type { ConsumerOverride } from '../consuming/settings.ts'
 import { planOf } from '../driver/adapter.ts'
 import { reconnectPause } from '../driver/backoff.ts'
 import { systemClock } from '../driver/clock.ts'
@@ -29,6 +30,8 @@ export interface Parts {
   readonly openStore?: ((url: string, context: DriverContext) => Promise<Store>) | undefined
   /** What configuration says of topics, by name. */
   readonly topics?: Readonly<Record<string, TopicOverride>> | undefined
+  /** What it says of consumers, by group. */
+  readonly consumers?: Readonly<Record<string, ConsumerOverride>> | undefined
 }
 
 /** Connects by an adapter. `posthorn` has the `connect` that takes URLs, too. */
@@ -165,6 +168,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     producer: () => (producer ??= createProducer(runtime)),
     sendUse: use.filter((each): each is SendExtension => 'send' in each),
     consumeUse: use.filter((each): each is ConsumeExtension => 'consume' in each),
+    consumers: parts.consumers ?? {},
     singleHost: options.singleHost ?? false,
     ...topics,
     closing: closing.signal,

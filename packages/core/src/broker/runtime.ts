@@ -1,3 +1,4 @@
+import type { ConsumerOverride } from '../consuming/settings.ts'
 import type { Clock } from '../driver/clock.ts'
 import type { Dispatch } from '../driver/envelope.ts'
 import type { Driver, PatternSpec, SendResult, TopicSpec, Traits } from '../driver/seam.ts'
@@ -34,6 +35,8 @@ export interface Runtime {
   producer(): Producer
   readonly sendUse: readonly SendExtension[]
   readonly consumeUse: readonly ConsumeExtension[]
+  /** What configuration says of consumers, by group. */
+  readonly consumers: Readonly<Record<string, ConsumerOverride>>
   readonly singleHost: boolean
   /**
    * Declares on the broker before the first use of a topic; later calls are a look-up. Retries while the broker is away until `signal`.

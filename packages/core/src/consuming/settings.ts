@@ -1,3 +1,4 @@
+import { exponential } from '../backoff.ts'
 import type { Runtime } from '../broker/runtime.ts'
 import { newId } from '../driver/id.ts'
 import type { From, Subscription } from '../driver/seam.ts'
@@ -46,6 +47,21 @@ export type Asked = Partial<Omit<HandleOptions, keyof SubscribeOptions>> &
     readonly batch?: { readonly size: number; readonly waitMs: number } | undefined
   }
 
+/** What configuration may say of the consumers of a group. */
+export interface ConsumerOverride {
+  readonly concurrency?: number | undefined
+  readonly window?: number | undefined
+  readonly onFailure?: 'skip' | 'park' | 'block' | undefined
+  readonly retry?:
+    | {
+        readonly attempts: number
+        readonly inPlace?: number | undefined
+        readonly firstMs?: number | undefined
+        readonly maxMs?: number | undefined
+      }
+    | undefined
+}
+
 /** How many handlers run at once where nobody says otherwise. */
 const defaultConcurrency = 16
 
@@ -54,7 +70,7 @@ export function settle(
   runtime: Runtime,
   call: string,
   source: Source,
-  asked: Asked,
+  given: Asked,
   over: Partial<Settings> = {},
 ): Settings {
   const parts = isPattern(source) ? undefined : topicParts(source as AnyTopic)
@@ -64,13 +80,16 @@ export function settle(
       'unsupported',
       `${runtime.name} has no wildcard topics, so ${call}(pattern('${name}')) cannot be met; subscribe to each topic by name`,
     )
-  const mode = asked.mode ?? 'shared'
+  const mode = given.mode ?? 'shared'
   const member = newId(runtime.clock.now())
-  const group = groupOf(call, name, mode, asked.group, member)
+  const group = groupOf(call, name, mode, given.group, member)
+  const configured = Object.hasOwn(runtime.consumers, group) ? runtime.consumers[group] : undefined
+  const asked = withConfigured(given, configured)
   const known = parts?.groups.find((each) => each.name === group)
   const order = asked.order ?? known?.order ?? (parts?.key === undefined ? 'none' : 'key')
   const filter = asked.filter ?? known?.filter
   const concurrency = concurrencyOf(asked, order)
+  const compiled = filter === undefined ? undefined : filtered(filter)
   const use = [...runtime.consumeUse, ...(asked.use ?? [])]
   const settings: Settings = {
     source,
@@ -84,9 +103,10 @@ export function settle(
     concurrency,
     from: fromOf(asked.from),
     filter,
-    matches: filter === undefined || runtime.traits.filter ? undefined : filtered(filter),
+    // Compiled in any case: one that cannot be read is refused here, whoever applies it.
+    matches: runtime.traits.filter ? undefined : compiled,
     guarantee: asked.guarantee ?? 'at-least-once',
-    policy: use.map((each) => innerOf(each).retry).findLast((each) => each !== undefined) ?? defaultRetry,
+    policy: policyOf(use, configured),
     onFailure: asked.onFailure ?? 'skip',
     use: ranked(use),
     replay: false,
@@ -94,6 +114,25 @@ export function settle(
     ...over,
   }
   return checkGuarantee(runtime, call, settings, asked)
+}
+
+/** What configuration says counts where the code says nothing. */
+function withConfigured(given: Asked, configured: ConsumerOverride | undefined): Asked {
+  if (configured === undefined) return given
+  const { concurrency, window, onFailure } = configured
+  return {
+    ...given,
+    concurrency: given.concurrency ?? concurrency,
+    window: given.window ?? window,
+    onFailure: given.onFailure ?? onFailure,
+  }
+}
+
+function policyOf(use: readonly ConsumeExtension[], configured: ConsumerOverride | undefined): RetryPolicy {
+  const said = use.map((each) => innerOf(each).retry).findLast((each) => each !== undefined)
+  if (said !== undefined || configured?.retry === undefined) return said ?? defaultRetry
+  const { attempts, inPlace, firstMs = 200, maxMs = 60_000 } = configured.retry
+  return { attempts, inPlace, backoff: exponential({ firstMs, maxMs }), when: undefined }
 }
 
 function groupOf(call: string, name: string, mode: string, group: string | undefined, member: string): string {

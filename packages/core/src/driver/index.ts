@@ -1,11 +1,27 @@
 // What adapters import; applications import `@posthorn/core` or `posthorn`.
 
 export type { Keeper, KeeperContext, OpenKeeper } from '../broker/keeper.ts'
+export {
+  callable,
+  checkOptions,
+  checkValue,
+  date,
+  flag,
+  ms,
+  object,
+  oneOf,
+  plainName,
+  type Rule,
+  type Shape,
+  show,
+  whole,
+} from '../checked.ts'
+export type { ConsumerOverride } from '../consuming/settings.ts'
 export { arrivalOf } from '../consuming/task.ts'
 export { describe, type ErrorCode, isMessagingError, MessagingError } from '../errors.ts'
 export { extension, type Inner, innerOf, type Subscribed } from '../extension.ts'
 export { compileFilter, type Filterable } from '../filter/index.ts'
-export { matches as patternMatches } from '../topic.ts'
+export { matches as patternMatches, type TopicOverride } from '../topic.ts'
 export { type AdapterPlan, defineAdapter, planOf } from './adapter.ts'
 export { jittered, reconnectPause } from './backoff.ts'
 export { type Clock, pause, systemClock } from './clock.ts'

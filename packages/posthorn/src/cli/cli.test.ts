@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ensure } from '../../../../scripts/brokers/lifecycle.ts'
+import { type Broker, connect, topic } from '../index.ts'
+
+const main = join(import.meta.dirname, 'main.ts')
+const folder = mkdtempSync(join(tmpdir(), 'posthorn-cli-'))
+
+interface Ran {
+  readonly code: number
+  readonly out: string
+  readonly error: string
+}
+const run = (env: Record<string, string>, ...words: string[]): Promise<Ran> =>
+  new Promise((resolve) => {
+    const { POSTHORN_URL: _, ...rest } = process.env
+    execFile(process.execPath, [main, ...words], { cwd: folder, env: { ...rest, ...env } }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : Number(error.code), out, error: err }),
+    )
+  })
+
+const urls = {
+  sqlite: async () => `sqlite:${join(folder, 'cli.db')}`,
+  rabbitmq: () => ensure('rabbitmq'),
+  kafka: () => ensure('kafka'),
+}
+
+/** Three dead letters of a group. */
+async function broken(broker: Broker, name: string): Promise<void> {
+  const orders = topic<{ n: number }>(name, { groups: ['billing'] })
+  const dead = Promise.withResolvers<void>()
+  let letters = 0
+  broker.on('dead-letter', () => void (++letters === 3 && dead.resolve()))
+  const consumer = await broker.consume(orders, { group: 'billing' }, async ({ body }) => {
+    if (body.n > 0) return { verdict: 'reject', reason: `number ${body.n}` }
+    return undefined
+  })
+  for (const n of [1, 2, 3]) await broker.producer().send(orders, { n }, { id: `id-${n}` })
+  await dead.promise
+  await consumer.stop()
+}
+
+describe.each(['sqlite', 'rabbitmq', 'kafka'] as const)('npx posthorn on %s', (name) => {
+  it('lists, shows, redrives and discards dead letters, and tells lag, health and promises', async () => {
+    const url = await urls[name]()
+    const namespace = `cli${Date.now().toString(36)}`
+    await using broker = await connect({ url, namespace, log: false })
+    await broken(broker, 'orders')
+    const env = { POSTHORN_URL: url, POSTHORN_NAMESPACE: namespace }
+    const of = ['--topic', 'orders', '--group', 'billing']
+
+    const listed = await run(env, 'dead-letters', 'list', ...of, '--json')
+    expect(listed.error).toBe('')
+    const letters = JSON.parse(listed.out) as { id: string; reason: string; error: string }[]
+    expect(letters.map((letter) => `${letter.id} ${letter.reason} ${letter.error}`).sort()).toEqual(
+      [1, 2, 3].map((n) => `id-${n} rejected number ${n}`),
+    )
+
+    const shown = await run(env, 'dead-letters', 'show', ...of, '--id', 'id-2')
+    expect(shown.out).toMatch(/id-2[\s\S]*\{"n":2\}/)
+
+    const unsure = await run(env, 'dead-letters', 'redrive', ...of)
+    expect(unsure.out).toMatch(/^3 dead letters would be driven again; say --yes/)
+    const discarded = await run(env, 'dead-letters', 'discard', ...of, '--id', 'id-1', '--yes', '--json')
+    expect(JSON.parse(discarded.out)).toEqual({ discarded: 1 })
+    const redriven = await run(env, 'dead-letters', 'redrive', ...of, '--yes', '--json')
+    expect(JSON.parse(redriven.out)).toEqual({ matched: 2, redriven: 2, failed: 0 })
+
+    const lag = await run(env, 'lag', ...of, '--json')
+    expect(JSON.parse(lag.out)).toMatchObject({ backlog: 2 })
+    const health = await run(env, 'health')
+    expect([health.code, health.error]).toEqual([0, ''])
+    expect((await run(env, 'explain', ...of)).out).toMatch(new RegExp(`orders for billing on ${name}`))
+  }, 120_000)
+})
+
+describe('npx posthorn', () => {
+  it('says what is wrong with a call, and exits with 2', async () => {
+    const env = { POSTHORN_URL: await urls.sqlite() }
+    expect(await run(env, 'dead-letters')).toMatchObject({ code: 2 })
+    expect(await run(env, 'lag', '--group', 'g')).toMatchObject({ code: 2, error: expect.stringMatching(/--topic/) })
+    expect(await run(env, 'lag', '--topic', 't')).toMatchObject({ code: 2, error: expect.stringMatching(/--group/) })
+    expect(await run(env, 'health', '--jsn')).toMatchObject({ code: 2 })
+    expect(await run({}, 'health')).toMatchObject({ code: 2, error: expect.stringMatching(/POSTHORN_URL/) })
+    expect(await run(env, 'dead-letters', 'list', '--topic', 't', '--limit', 'x')).toMatchObject({
+      code: 2,
+      error: expect.stringMatching(/--limit/),
+    })
+  })
+})

@@ -1,0 +1,140 @@
+import { type Broker, type DeadLetter, MessagingError, topic } from '@posthorn/core'
+
+/** What a command was called with. */
+export interface Call {
+  readonly topic: string
+  readonly group: string | undefined
+  readonly id: string | undefined
+  readonly reason: string | undefined
+  readonly limit: number
+  readonly ratePerSecond: number | undefined
+  readonly yes: boolean
+  /** Of work that takes long. */
+  readonly progress: (text: string) => void
+}
+
+/** A command answers with a value for `--json` and lines for people. */
+export interface Answer {
+  readonly value: unknown
+  readonly lines: readonly string[]
+  /** Unhealthy, or nothing was found where something was named. */
+  readonly failed?: boolean | undefined
+}
+
+type Command = (broker: Broker, call: Call) => Promise<Answer>
+
+const line = (letter: DeadLetter): string =>
+  `${letter.at.toISOString()}  ${letter.reason.padEnd(11)}  ${letter.id}  ${letter.key ?? '-'}  ${letter.attempts} tries  ${clean(letter.error ?? '')}`
+
+/** Text from messages, safe for a terminal. */
+function clean(text: string): string {
+  return text.replace(/\p{Cc}/gu, ' ').slice(0, 200)
+}
+
+function shown(letter: DeadLetter): Record<string, unknown> {
+  const { id, topic, group, key, headers, reason, error, attempts, at, history, body, raw } = letter
+  return {
+    id,
+    topic,
+    group,
+    key,
+    headers,
+    reason,
+    error,
+    attempts,
+    at,
+    history,
+    body,
+    raw: Buffer.from(raw).toString('base64'),
+  }
+}
+
+function chosen(call: Call): ((letter: DeadLetter) => boolean) | undefined {
+  const { id, reason } = call
+  if (id === undefined && reason === undefined) return undefined
+  return (letter) => (id === undefined || letter.id === id) && (reason === undefined || letter.reason === reason)
+}
+
+async function letters(broker: Broker, call: Call): Promise<readonly DeadLetter[]> {
+  const out: DeadLetter[] = []
+  const dead = broker.deadLetters(topic(call.topic), { group: call.group })
+  for await (const letter of dead.list({ where: chosen(call), limit: call.limit })) out.push(letter)
+  return out
+}
+
+/** Counts of what would happen, and that it did not. */
+async function onlyWith(yes: string, broker: Broker, call: Call): Promise<Answer> {
+  const { matched } = await broker
+    .deadLetters(topic(call.topic), { group: call.group })
+    .redrive({ where: chosen(call), dryRun: true })
+  return { value: { matched, done: false }, lines: [`${matched} dead letters would be ${yes}; say --yes to do it`] }
+}
+
+/** Every command by its words. */
+export const commands: Readonly<Record<string, Command>> = {
+  'dead-letters list': async (broker, call) => {
+    const found = await letters(broker, call)
+    return { value: found.map(shown), lines: found.length === 0 ? ['no dead letters'] : found.map(line) }
+  },
+  'dead-letters show': async (broker, call) => {
+    if (call.id === undefined) throw new MessagingError('invalid', 'dead-letters show: say which by --id')
+    const [letter] = await letters(broker, { ...call, limit: 1 })
+    if (letter === undefined)
+      return { value: null, lines: [`no dead letter ${call.id} of ${call.topic}`], failed: true }
+    const history = letter.history.map(
+      (each) => `  try ${each.attempt} at ${each.at.toISOString()}: ${clean(each.error)}`,
+    )
+    const body =
+      letter.body === undefined
+        ? `raw (base64): ${Buffer.from(letter.raw).toString('base64')}`
+        : clean(JSON.stringify(letter.body))
+    return { value: shown(letter), lines: [line(letter), ...history, body] }
+  },
+  'dead-letters redrive': async (broker, call) => {
+    if (!call.yes) return onlyWith('driven again', broker, call)
+    let seen = 0
+    const where = chosen(call)
+    const count = await broker.deadLetters(topic(call.topic), { group: call.group }).redrive({
+      ratePerSecond: call.ratePerSecond,
+      where: (letter) => {
+        const takes = where === undefined || where(letter)
+        if (takes && ++seen % 100 === 0) call.progress(`${seen} driven again`)
+        return takes
+      },
+    })
+    return {
+      value: count,
+      lines: [`${count.matched} matched, ${count.redriven} driven again, ${count.failed} failed`],
+      failed: count.failed > 0,
+    }
+  },
+  'dead-letters discard': async (broker, call) => {
+    if (!call.yes) return onlyWith('discarded', broker, call)
+    const { discarded } = await broker
+      .deadLetters(topic(call.topic), { group: call.group })
+      .discard({ where: chosen(call) ?? (() => true) })
+    return { value: { discarded }, lines: [`${discarded} discarded`] }
+  },
+  lag: async (broker, call) => {
+    if (call.group === undefined) throw new MessagingError('invalid', 'lag: say whose by --group')
+    const lag = await broker.lag(topic(call.topic), { group: call.group })
+    const oldest = lag.oldestMs === undefined ? '' : `, the oldest is ${Math.round(lag.oldestMs)} ms old`
+    return { value: lag, lines: [`${lag.backlog} wait${oldest}`] }
+  },
+  health: async (broker) => {
+    const health = await broker.health()
+    return {
+      value: health,
+      lines: health.checks.map(({ name, ok, detail }) => `${ok ? 'ok ' : 'BAD'}  ${name}: ${detail}`),
+      failed: !health.ok,
+    }
+  },
+  explain: async (broker, call) => {
+    if (call.group === undefined) throw new MessagingError('invalid', 'explain: say for whom by --group')
+    const explanation = await broker.explain(topic(call.topic), { group: call.group })
+    return { value: explanation.promises, lines: explanation.toString().split('\n') }
+  },
+}
+
+/** Commands that are about the whole broker. */
+export const withoutTopic: readonly string[] = ['health']
