@@ -1,10 +1,11 @@
 import type { Clock, DriverLag, Letter, Shelf, ShelvedLetter } from '@posthorn/core/driver'
-import { decodeHeaders, mailbox, wireNames } from '@posthorn/core/driver'
+import { decodeHeaders, mailbox, pause, wireNames } from '@posthorn/core/driver'
 import type { Channel, ConsumeMessage, Message } from 'amqplib'
 import { type Link, within } from './connection.ts'
 import { arrivalOf } from './convert.ts'
 import { aborted, gone, translated } from './errors.ts'
 import type { Names } from './names.ts'
+import { closeQuietly } from './topology.ts'
 
 /** What a shelf lies in. */
 export interface ShelfPlace {
@@ -22,6 +23,11 @@ const chunk = 500
 /** A listing ends when nothing came for so long and the queue says it is empty. */
 const silenceMs = 1_000
 
+/** How long a listing waits for another that has everything in its hands, and for the broker to take back what was looked at. */
+const othersMs = 5_000
+const backMs = 1_500
+const lookAgainMs = 20
+
 interface Entry {
   readonly channel: Channel
   readonly message: Message
@@ -38,21 +44,31 @@ export function shelfIn(place: ShelfPlace): Shelf {
     async *list(signal) {
       if (signal.aborted) throw aborted(about, signal)
       await place.prepare(signal)
-      const channel = await (await link.model()).createChannel().catch((error: unknown) => {
-        throw translated(error, about)
-      })
+      const model = await link.model()
+      const [channel, watch] = await Promise.all([model.createChannel(), model.createChannel()]).catch(
+        (error: unknown) => {
+          throw translated(error, about)
+        },
+      )
+      watch.on('error', () => {})
+      const held = new Set<Entry>()
       try {
-        for await (const message of looked(channel, queue, place.clock, about, signal)) {
-          const found = letterIn(message, place, { channel, message, removed: false } satisfies Entry)
+        for await (const message of looked(channel, watch, queue, place.clock, about, signal)) {
+          const entry: Entry = { channel, message, removed: false }
+          held.add(entry)
+          const found = letterIn(message, place, entry)
           if (found !== undefined) yield found
         }
       } finally {
-        // Everything that was not removed goes back to its place.
+        // Everything that was not removed goes back to its place; who looks next shall find it there.
+        let back = 0
+        for (const { removed } of held) if (!removed) back++
         await within(
-          channel.close().catch(() => {}),
-          silenceMs,
+          returned(channel, watch, queue, back, place.clock).catch(() => {}),
+          backMs,
           place.clock,
         )
+        closeQuietly(watch)
       }
     },
     async remove(tokens, signal) {
@@ -78,6 +94,7 @@ export function shelfIn(place: ShelfPlace): Shelf {
 /** What lies in the queue as of now, oldest first, in chunks, without acknowledging. */
 async function* looked(
   channel: Channel,
+  watch: Channel,
   queue: string,
   clock: Clock,
   about: string,
@@ -93,21 +110,44 @@ async function* looked(
     if (message === null) box.fail(gone(`${about}: the queue was removed`))
     else box.push(message)
   }
-  let left = (await channel.checkQueue(queue)).messageCount
+  let left = await free(watch, queue, 0, clock, signal)
+  let consumers = 0
   for (let inChunk = chunk; left > 0; ) {
     if (inChunk === chunk) {
       inChunk = 0
+      consumers++
       await channel.prefetch(chunk)
       await channel.consume(queue, came)
     }
     const messages = await took(box, Math.min(left, chunk - inChunk), clock, signal)
     if (signal.aborted) throw aborted(about, signal)
-    // Somebody else may be looking, too.
-    if (messages.length === 0 && (await channel.checkQueue(queue)).messageCount === 0) return
+    if (messages.length === 0 && (await free(watch, queue, consumers, clock, signal)) === 0) return
     for (const message of messages) yield message
     left -= messages.length
     inChunk += messages.length
   }
+}
+
+/** How many lie there and are in nobody's hands; waits for a while for others who look, too. */
+async function free(
+  watch: Channel,
+  queue: string,
+  consumers: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<number> {
+  const until = clock.now() + othersMs
+  for (;;) {
+    const { messageCount, consumerCount } = await watch.checkQueue(queue)
+    if (messageCount > 0 || consumerCount <= consumers || clock.now() >= until) return messageCount
+    if (!(await pause(clock, lookAgainMs, signal))) return 0
+  }
+}
+
+/** Gives everything back and waits until it is seen there. */
+async function returned(channel: Channel, watch: Channel, queue: string, back: number, clock: Clock): Promise<void> {
+  await channel.close()
+  while (back > 0 && (await watch.checkQueue(queue)).messageCount < back) await pause(clock, lookAgainMs)
 }
 
 async function took<T>(

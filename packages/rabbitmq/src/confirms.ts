@@ -220,7 +220,7 @@ function lost(message: Outgoing, written: boolean, why: unknown, limit: number |
   if (why === undefined || limit !== undefined) return gone(about, why, outcome)
   const error = translated(why, about, outcome)
   // The channel is shared: who else was on it has done nothing wrong.
-  return error.retryable || !written ? error : gone(about, why, outcome)
+  return error.retryable ? error : gone(about, why, outcome)
 }
 
 /** The broker has a limit of its own for the size of a message. */

@@ -185,10 +185,11 @@ export function within<T>(promise: Promise<T>, ms: number, clock: Clock): Promis
 /** Closes politely; a peer that does not answer loses its socket. */
 async function end(model: ChannelModel, clock: Clock): Promise<void> {
   model.on('error', () => {})
-  const polite = model.close().then(
-    () => true,
-    () => true,
-  )
+  const polite = new Promise<void>((resolve) => {
+    // A connection that breaks while it closes says so by the event alone.
+    model.once('close', () => resolve())
+    model.close().then(resolve, () => resolve())
+  })
   await within(polite, closeMs, clock)
   // amqplib ends the socket only; one with data that nobody takes would stay and keep the process.
   const { stream } = model.connection as unknown as { readonly stream?: { destroy(): void } }

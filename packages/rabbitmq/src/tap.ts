@@ -165,11 +165,8 @@ export async function openTap(options: TapOptions): Promise<Tap> {
         }
         await channel.close()
       }
-      await within(
-        farewell().catch(() => {}),
-        farewellMs,
-        clock,
-      )
+      const broken = new Promise<void>((resolve) => channel.once('close', () => resolve()))
+      await within(Promise.race([broken, farewell().catch(() => {})]), farewellMs, clock)
     },
   }
   let consumerTag: string | undefined
