@@ -1,4 +1,5 @@
 import type { Chapter } from './scenario.ts'
+import { claiming } from './seam/claiming.ts'
 import { close } from './seam/close.ts'
 import { declare } from './seam/declare.ts'
 import { delay } from './seam/delay.ts'
@@ -30,6 +31,7 @@ export const seamChapters: readonly Chapter[] = [
   lag,
   together,
   stores,
+  claiming,
   history,
   close,
 ]
