@@ -42,3 +42,17 @@ test.each([
 ])('%j is named', (change, finding) => {
   expect(againstHouse({ ...good, ...change })).toEqual([finding])
 })
+
+test('a file that is exported as it is goes out as it is', () => {
+  const schema = { './x.schema.json': './x.schema.json' }
+  const having = {
+    ...good,
+    files: ['dist', '!dist/**/*.map', 'x.schema.json'],
+    exports: { ...exports, ...schema },
+    publishConfig: { access: 'public', exports: { ...good.publishConfig?.exports, ...schema } },
+  }
+  expect(againstHouse(having)).toEqual([])
+  expect(againstHouse({ ...having, files: good.files ?? [] })).toEqual([
+    'files must be ["dist","!dist/**/*.map","x.schema.json"]',
+  ])
+})

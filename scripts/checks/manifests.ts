@@ -2,39 +2,50 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkout } from '../brokers/places.ts'
-import { type Manifest, type Member, readJson } from '../workspace.ts'
+import { type Exports, type Manifest, type Member, readJson } from '../workspace.ts'
 import type { Check } from './check.ts'
 
 const sourceCondition = 'posthorn:source'
 
+/** Data that a package publishes beside its code, such as a JSON schema, stands at its root under its own name. */
+const isData = (path: string): boolean => path.endsWith('.json')
+const dataOf = (exports: Manifest['exports']): readonly string[] =>
+  Object.keys(exports ?? {})
+    .filter(isData)
+    .map((path) => path.slice(2))
+
 /** The exports that go out: without our source, which is not in the tarball. */
-export const publishedExports = (exports: NonNullable<Manifest['exports']>): NonNullable<Manifest['exports']> =>
+export const publishedExports = (exports: Exports): Exports =>
   Object.fromEntries(
-    Object.entries(exports).map(([path, conditions]) => [
+    Object.entries(exports).map(([path, target]) => [
       path,
-      Object.fromEntries(Object.entries(conditions).filter(([condition]) => condition !== sourceCondition)),
+      typeof target === 'string'
+        ? target
+        : Object.fromEntries(Object.entries(target).filter(([condition]) => condition !== sourceCondition)),
     ]),
   )
 
 /** The package.json fields that are not as in the other packages. */
 export const againstHouse = (manifest: Manifest): readonly string[] => {
+  const { exports = {} } = manifest
+  const asTheyAre = Object.values(exports).filter((target) => typeof target === 'string')
   const wanted: readonly (readonly [string, unknown, unknown])[] = [
     ['type', manifest.type, 'module'],
     ['license', manifest.license, 'Apache-2.0'],
     ['sideEffects', manifest.sideEffects, false],
     ['engines.node', manifest.engines?.['node'], '>=22.22'],
-    ['files', manifest.files, ['dist', '!dist/**/*.map']],
+    ['files', manifest.files, ['dist', '!dist/**/*.map', ...asTheyAre.map((path) => path.replace('./', ''))]],
     ['scripts.build', manifest.scripts?.['build'], 'tsc -b'],
     ['publishConfig.access', manifest.publishConfig?.access, 'public'],
-    ['publishConfig.exports', manifest.publishConfig?.exports, publishedExports(manifest.exports ?? {})],
+    ['publishConfig.exports', manifest.publishConfig?.exports, publishedExports(exports)],
   ]
   return [
     ...wanted
       .filter(([, is, should]) => JSON.stringify(is) !== JSON.stringify(should))
       .map(([field, , should]) => `${field} must be ${JSON.stringify(should)}`),
     ...(manifest.description ? [] : ['description is missing']),
-    ...Object.entries(manifest.exports ?? {})
-      .filter(([, conditions]) => Object.keys(conditions)[0] !== sourceCondition)
+    ...Object.entries(exports)
+      .filter(([, target]) => typeof target !== 'string' && Object.keys(target)[0] !== sourceCondition)
       .map(([path]) => `exports["${path}"] must begin with the condition ${sourceCondition}`),
   ]
 }

@@ -7,21 +7,29 @@ import { packAll, tarballOf } from '../packed/tarballs.ts'
 import type { Member } from '../workspace.ts'
 import type { Check } from './check.ts'
 
+/** Import and export statements and calls of import(), as the compiler writes them; a relative path is not a package. */
+const imported = /^(?:import|export)\b(?:[^'"]*\bfrom)? *['"]([^'".][^'"]*)['"]|\bimport\(['"]([^'".][^'"]*)['"]\)/gm
+
+const packageOf = (specifier: string): string =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
+
 /** Packages that the built code asks for and that its package.json does not promise to a consumer. */
 const unpromised = ({ folder, manifest }: Member): readonly string[] => {
   const promised = Object.keys({ [manifest.name]: '', ...manifest.dependencies, ...manifest.peerDependencies })
   const dist = join(checkout, folder, 'dist')
   return globSync('**/*.{js,d.ts}', { cwd: dist }).flatMap((file) =>
-    [
-      ...readFileSync(join(dist, file), 'utf8').matchAll(
-        /(?:from|import\(?)\s*['"]((?:@[^'"/]+\/)?[^'"./:][^'"/:]*)(?:\/[^'"]*)?['"]/g,
-      ),
-    ]
-      .map(([, name = '']) => name)
-      .filter((name) => !promised.includes(name))
+    [...readFileSync(join(dist, file), 'utf8').matchAll(imported)]
+      .map(([, statement, call]) => packageOf(statement ?? call ?? ''))
+      .filter((name) => !name.startsWith('node:') && !promised.includes(name))
       .map((name) => `${folder}: dist/${file} imports ${name}, which is neither a dependency nor a peer`),
   )
 }
+
+const ofEveryPackage =
+  /^package\/(?:dist\/.+(?<!\.test(?:-d)?)(?:\.js|\.d\.ts)|package\.json|[a-z-]+\.schema\.json|README\.md|LICENSE|CHANGELOG\.md)$/
 
 /** Packs every published package for the checks behind it; a source, a test or a map in a tarball is a finding. */
 export const packed = (packages: () => readonly Member[]): Check => ({
@@ -31,14 +39,11 @@ export const packed = (packages: () => readonly Member[]): Check => ({
     await packAll(packages())
     const findings = packages().map(async (member) => {
       const files = (await succeeding('tar', ['-tzf', tarballOf(member)])).split('\n').filter((file) => file !== '')
+      const asTheyAre = Object.values(member.manifest.exports ?? {}).filter((target) => typeof target === 'string')
+      const mayBe = new Set(asTheyAre.map((path) => `package/${path.replace('./', '')}`))
       return [
         ...files
-          .filter(
-            (file) =>
-              !/^package\/(?:dist\/.+(?<!\.test(?:-d)?)(?:\.js|\.d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(
-                file,
-              ),
-          )
+          .filter((file) => !ofEveryPackage.test(file) && !mayBe.has(file))
           .map((file) => `${member.folder}: the tarball has ${file}`),
         ...['package/dist/index.js', 'package/dist/index.d.ts', 'package/README.md', 'package/LICENSE']
           .filter((file) => !files.includes(file))
