@@ -7,13 +7,6 @@ import type { Check } from './check.ts'
 
 const sourceCondition = 'posthorn:source'
 
-/** Data that a package publishes beside its code, such as a JSON schema, stands at its root under its own name. */
-const isData = (path: string): boolean => path.endsWith('.json')
-const dataOf = (exports: Manifest['exports']): readonly string[] =>
-  Object.keys(exports ?? {})
-    .filter(isData)
-    .map((path) => path.slice(2))
-
 /** The exports that go out: without our source, which is not in the tarball. */
 export const publishedExports = (exports: Exports): Exports =>
   Object.fromEntries(

@@ -29,7 +29,7 @@ const unpromised = ({ folder, manifest }: Member): readonly string[] => {
 }
 
 const ofEveryPackage =
-  /^package\/(?:dist\/.+(?<!\.test(?:-d)?)(?:\.js|\.d\.ts)|package\.json|[a-z-]+\.schema\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+  /^package\/(?:dist\/.+(?<!\.test(?:-d)?)(?:\.js|\.d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
 
 /** Packs every published package for the checks behind it; a source, a test or a map in a tarball is a finding. */
 export const packed = (packages: () => readonly Member[]): Check => ({
