@@ -2,6 +2,7 @@
 import { startConsumers } from '@posthorn/inversify'
 import { compose, consumers } from './src/composition.ts'
 import { open } from './src/connection.ts'
+import { endWith } from './src/ending.ts'
 import { answerForHalves, PaymentService } from './src/payments.ts'
 import { makeTables } from './src/tables.ts'
 
@@ -11,10 +12,5 @@ const container = compose(broker)
 consumers(container, broker)
 answerForHalves(broker, container.get(PaymentService))
 const running = await startConsumers(container)
+endWith(() => running.stop({ drainMs: 2_000 }))
 process.send?.({ ready: 'worker' })
-
-const end = (): void => {
-  running.stop({ drainMs: 3_000 }).finally(() => process.exit(0))
-}
-process.once('SIGTERM', end)
-process.once('disconnect', end)

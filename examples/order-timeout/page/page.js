@@ -1,10 +1,10 @@
-// Plain DOM; text from messages goes in as text, never as markup.
+// Plain DOM: asks for the state twice a second and draws what changed.
+import { card, kindOf, make } from './card.js'
+
 const by = (id) => document.getElementById(id)
-const make = (tag, text, className = '') => Object.assign(document.createElement(tag), { textContent: text, className })
 const say = (text) => {
   by('said').textContent = text
 }
-
 const post = async (path, body = {}) => {
   const answer = await fetch(path, {
     method: 'POST',
@@ -15,146 +15,153 @@ const post = async (path, body = {}) => {
   if (!answer.ok) throw new Error(value.error)
   return value
 }
+/** Runs once per press; what it answers, or why it failed, is said. */
 const press = (button, work) =>
-  button.addEventListener('click', async () => {
-    button.disabled = true
+  button.addEventListener('click', async (event) => {
+    event.preventDefault()
+    if (button.ariaBusy === 'true') return
+    button.ariaBusy = 'true'
     try {
-      say((await work()) ?? '')
+      say(await work())
     } catch (error) {
       say(error.message)
     } finally {
-      button.disabled = false
+      button.ariaBusy = 'false'
     }
   })
 
-const state = { orders: [], story: new Map(), since: 0, offset: 0 }
+const cards = new Map()
+let orders = []
+let since = 0
 
-for (const button of document.querySelectorAll('[data-post]'))
-  press(button, async () => {
-    await post(button.dataset.post, button.dataset.count ? { count: Number(button.dataset.count) } : {})
-    return `${button.textContent}: done`
-  })
+const place = async (count) => {
+  const { ids } = await post('/orders', { count, note: by('note').value })
+  return count === 1 ? `Order ${ids[0]} is placed` : `${count} orders are placed`
+}
+press(by('place').querySelector('[type=submit]'), () => place(1))
+press(by('fifty'), () => place(50))
 press(by('pay-all'), async () => {
-  const waiting = state.orders.filter((order) => order.state === 'pending')
-  const paid = await Promise.allSettled(waiting.map((order) => post(`/orders/${order.id}/pay`)))
-  return `${paid.filter((each) => each.status === 'fulfilled').length} of ${waiting.length} paid`
+  const waiting = orders.filter((order) => order.state === 'pending')
+  const paid = await Promise.allSettled(waiting.map(({ id }) => post(`/orders/${id}/pay`)))
+  return `${paid.filter((each) => each.status === 'fulfilled').length} of ${waiting.length} payments taken`
 })
 press(by('again'), async () => {
-  const [newest] = state.orders
-  if (!newest) return 'place an order first'
+  const [newest] = orders
+  if (!newest) return 'Place an order first'
   await post(`/orders/${newest.id}/again`)
-  return `the first message of ${newest.id} was sent again under the same id`
+  return `The first message of ${newest.id} is sent a second time`
 })
-press(by('read'), async () => {
-  const letters = await (await fetch('/dead-letters')).json()
-  by('letters').replaceChildren(
-    ...letters.map((letter) => {
-      const item = make('li', '')
-      item.append(
-        make('strong', `${letter.topic} → ${letter.group} `),
-        make('code', letter.order),
-        make('span', ` ${letter.reason} after ${letter.attempts} tries `),
-        make('small', letter.error ?? ''),
-      )
-      return item
-    }),
-  )
-  return letters.length === 1 ? '1 dead letter' : `${letters.length} dead letters`
-})
-press(by('redrive'), async () => {
-  const { matched, redriven } = await post('/dead-letters/redrive')
-  by('letters').replaceChildren()
-  return `${redriven} of ${matched} driven again`
-})
-
-const cards = new Map()
-const card = (order) => {
-  const known = cards.get(order.id)
-  if (known) return known
-  const item = make('li', '')
-  const top = make('div', '', 'top')
-  const name = make('code', order.id)
-  const word = make('span', '')
-  const bar = make('progress', '')
-  bar.max = 100
-  bar.setAttribute('aria-label', `time left to pay ${order.id}`)
-  const tale = make('small', '')
-  const pay = make('button', 'Pay')
-  pay.type = 'button'
-  pay.setAttribute('aria-label', `Pay ${order.id}`)
-  press(pay, async () => {
-    await post(`/orders/${order.id}/pay`)
-    return `${order.id}: the payment was taken`
+for (const button of document.querySelectorAll('[data-break]'))
+  press(button, async () => {
+    await post(`/break/${button.dataset.break}`, { count: Number(button.dataset.count ?? 1) })
+    return button.dataset.said
   })
-  top.append(name, word, pay)
-  item.append(top, bar, tale)
-  const made = { item, word, bar, tale, pay }
-  cards.set(order.id, made)
+
+const redrive = async (id) => {
+  const { matched, redriven } = await post('/dead-letters/redrive', { id })
+  await showLetters()
+  return `${redriven} of ${matched} driven again`
+}
+press(by('redrive'), () => redrive(undefined))
+
+const showLetters = async () => {
+  const letters = await (await fetch('/dead-letters')).json()
+  const items = letters.map((letter) => {
+    const button = make('button', 'Redrive')
+    button.type = 'button'
+    button.setAttribute('aria-label', `Redrive ${letter.id} of ${letter.group}`)
+    press(button, () => redrive(letter.id))
+    const about = make('div')
+    about.append(
+      make('strong', letter.id),
+      make('span', ` for ${letter.group} (${letter.reason}, tries: ${letter.attempts}). `),
+      make('span', letter.error ?? '', 'bad'),
+      make('code', JSON.stringify(letter.body)),
+    )
+    const item = make('li')
+    item.append(about, button)
+    return item
+  })
+  by('letters').replaceChildren(...items)
+  by('dead-letters').hidden = items.length === 0
+}
+
+const cardOf = (id) => {
+  const known = cards.get(id)
+  if (known) return known
+  const pay = (button) =>
+    press(button, async () => {
+      await post(`/orders/${id}/pay`)
+      return `The payment of ${id} is taken`
+    })
+  const made = card(id, pay)
+  cards.set(id, made)
   return made
 }
 
-const draw = (orders, timeoutMs) => {
-  by('none').hidden = orders.length > 0
-  const now = Date.now() + state.offset
-  const items = orders.map((order) => {
-    const { item, word, bar, tale, pay } = card(order)
-    const left = Math.max(0, order.dueAt - now)
-    item.className = order.state
-    item.dataset.order = order.id
-    word.textContent = order.state === 'pending' ? `${Math.ceil(left / 1000)} s to pay` : order.state
-    bar.hidden = order.state !== 'pending'
-    bar.value = (left / timeoutMs) * 100
-    pay.hidden = order.state === 'paid'
-    tale.textContent = (state.story.get(order.id) ?? []).join(' · ')
-    return item
-  })
-  const list = by('orders')
-  if (items.length !== list.children.length || items.some((item, i) => list.children[i] !== item))
-    list.replaceChildren(...items)
-}
-
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' })
 const hear = (rows) => {
   const list = by('story')
   for (const row of rows) {
-    state.since = row.seq
-    const tale = state.story.get(row.orderId) ?? []
-    tale.push(row.what)
-    state.story.set(row.orderId, tale)
-    const item = make('li', '')
+    since = row.seq
+    cardOf(row.orderId).tell(row)
+    const item = make('li', '', 'event')
     item.append(
       make('time', clock.format(row.at)),
       make('code', row.orderId),
-      make('strong', row.what),
+      make('strong', row.what, kindOf(row.what)),
       make('span', row.detail),
     )
     list.prepend(item)
   }
-  while (list.children.length > 300) list.lastChild.remove()
+  while (list.children.length > 200) list.lastChild.remove()
 }
 
-const show = (now) => {
-  state.offset = now.now - Date.now()
-  state.orders = now.orders
-  by('broker').textContent = now.broker
-  const total = (name) => now.totals[name] ?? 0
-  for (const name of ['pending', 'paid', 'cancelled']) by(name).textContent = total(name)
-  by('free').textContent = now.stock.free
-  by('reserved').textContent = now.stock.reserved
-  const adds = now.stock.free >= 0 && now.stock.free + now.stock.reserved === now.stock.all
+const draw = ({ now, timeoutMs }) => {
+  by('none').hidden = orders.length > 0
+  const items = orders.map((order) => {
+    const { item, show } = cardOf(order.id)
+    show(order, now, timeoutMs)
+    return item
+  })
+  const list = by('orders')
+  // What stays keeps its focus: new ones go in before it, old ones leave behind it.
+  for (const [at, item] of items.entries())
+    if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null)
+  while (list.children.length > items.length) list.lastChild.remove()
+}
+
+const numbers = ({ totals, stock, backlog, broker }) => {
+  by('broker').textContent = broker
+  for (const name of ['pending', 'paid', 'cancelled']) by(name).textContent = totals[name] ?? 0
+  by('free').textContent = stock.free
+  by('reserved').textContent = stock.reserved
+  by('backlog').textContent = backlog.reduce((sum, each) => sum + each.backlog, 0)
+  const adds = stock.free >= 0 && stock.free + stock.reserved === stock.total
   const truth = by('truth')
-  truth.textContent = adds ? 'free and reserved add up' : `free and reserved do not add up to ${now.stock.all}`
+  truth.textContent = adds
+    ? `✓ free and reserved make ${stock.total}, in every moment`
+    : `✗ free and reserved do not make ${stock.total}`
   truth.className = adds ? 'good' : 'bad'
-  by('lags').replaceChildren(...now.lags.map((lag) => make('li', `${lag.name}: ${lag.backlog}`)))
-  hear(now.story)
-  draw(now.orders, now.timeoutMs)
+  by('lags').replaceChildren(...backlog.map((each) => make('li', `${each.name}: ${each.backlog}`)))
 }
 
+let away = false
+const look = async () => {
+  const state = await (await fetch(`/state?since=${since}`)).json()
+  if (away) say('The page has its server again')
+  away = false
+  orders = state.orders
+  numbers(state)
+  hear(state.story)
+  draw(state)
+  if (state.story.some(({ what }) => what === 'dead letter' || what === 'redriven')) await showLetters()
+}
+await showLetters().catch(() => {})
 for (;;) {
-  try {
-    show(await (await fetch(`/state?since=${state.since}`)).json())
-  } catch {
-    say('the page cannot reach its server; it goes on asking')
-  }
+  await look().catch(() => {
+    if (!away) say('The page cannot reach its server; it goes on asking')
+    away = true
+  })
   await new Promise((resolve) => setTimeout(resolve, 400))
 }

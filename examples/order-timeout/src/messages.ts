@@ -24,5 +24,21 @@ export const timeouts = topic<{ readonly orderId: string }>('shop.timeouts', { g
 /** Money to be given back: the payment came too late. */
 export const refunds = topic<{ readonly orderId: string }>('shop.refunds', { groups: ['payments'] })
 
-/** The time-out of an order has a name of its own, so that whoever takes the payment can cancel it. */
-export const timeoutId = (orderId: string): string => `timeout-${orderId}`
+/** Who reads what. */
+export const subscriptions = [
+  [orderEvents, 'stock'],
+  [orderEvents, 'mail'],
+  [orderEvents, 'sms'],
+  [payments, 'orders'],
+  [timeouts, 'orders'],
+  [refunds, 'payments'],
+] as const
+
+/** A message about an order has a name that follows from it: whoever sends it twice has sent it once, and whoever takes the payment can cancel the time-out. */
+export const idOf = (
+  what: 'placed' | 'paid' | 'cancelled' | 'timeout' | 'payment' | 'refund',
+  orderId: string,
+): string => `${what}-${orderId}`
+
+/** The order that a message is about. */
+export const orderOf = (id: string): string => id.slice(id.indexOf('-') + 1)

@@ -1,6 +1,6 @@
-import type { Handler } from '@posthorn/inversify'
-import type { Delivery, Producer, Store } from 'posthorn'
-import { orderEvents, refunds, timeoutId, timeouts } from './messages.ts'
+import type { EffectDelivery, Producer, Store } from 'posthorn'
+import { idOf, orderEvents, refunds, timeouts } from './messages.ts'
+import type { Service } from './service.ts'
 import { timeoutMs } from './settings.ts'
 import { move, tell } from './tables.ts'
 
@@ -13,48 +13,47 @@ export class PlaceOrder {
     this.#producer = producer
   }
 
-  async place(orderId: string): Promise<void> {
+  async place(orderId: string, note: string): Promise<void> {
     const now = Date.now()
     await this.#store.transaction(async (tx) => {
-      await tx.query('insert into orders values ($1, $2, $3, $4)', [orderId, 'pending', now, now + timeoutMs])
-      await this.#producer.send(orderEvents, { orderId, what: 'placed' }, { tx, id: `placed-${orderId}` })
-      await this.#producer.send(timeouts, { orderId }, { tx, id: timeoutId(orderId), delayMs: timeoutMs })
-      await tell(tx, orderId, 'sent', `placed; time-out held for ${timeoutMs / 1_000} s`)
+      await tx.query('insert into orders values ($1, $2, $3, $4, $5)', [orderId, note, 'pending', now, now + timeoutMs])
+      await this.#producer.send(orderEvents, { orderId, what: 'placed' }, { tx, id: idOf('placed', orderId) })
+      await tell(tx, orderId, 'sent', 'placed')
+      await this.#producer.send(timeouts, { orderId }, { tx, id: idOf('timeout', orderId), delayMs: timeoutMs })
+      await tell(tx, orderId, 'held', `time-out, for ${timeoutMs / 1_000} s`)
     })
   }
 }
 
-/** A payment has been taken: the order is paid, or the money goes back. */
-export class OrderPaid implements Handler<{ orderId: string }> {
+/** A payment has been taken: the order is paid and its time-out cancelled, or the money goes back. */
+export class OrderPaid implements Service<{ readonly orderId: string }> {
   readonly #producer: Producer
   constructor(producer: Producer) {
     this.#producer = producer
   }
 
-  async handle({ body: { orderId }, tx }: Delivery<{ orderId: string }>): Promise<void> {
-    if (tx === undefined) throw new Error('needs the inbox’s transaction')
+  async handle({ body: { orderId }, tx }: EffectDelivery<{ readonly orderId: string }>): Promise<void> {
     if (await move(tx, orderId, 'pending', 'paid')) {
-      const answer = await this.#producer.cancel({ id: timeoutId(orderId), topic: timeouts.name }, { tx })
-      await this.#producer.send(orderEvents, { orderId, what: 'paid' }, { tx, id: `paid-${orderId}` })
+      const answer = await this.#producer.cancel({ id: idOf('timeout', orderId), topic: timeouts.name }, { tx })
+      await this.#producer.send(orderEvents, { orderId, what: 'paid' }, { tx, id: idOf('paid', orderId) })
       await tell(tx, orderId, 'paid', `time-out: ${answer}`)
     } else {
-      await this.#producer.send(refunds, { orderId }, { tx, id: `refund-${orderId}` })
-      await tell(tx, orderId, 'late payment', 'the order is no longer waiting: refund')
+      await this.#producer.send(refunds, { orderId }, { tx, id: idOf('refund', orderId) })
+      await tell(tx, orderId, 'paid too late', 'the money goes back')
     }
   }
 }
 
 /** The time is over: an order that still waits is cancelled. */
-export class OrderTimedOut implements Handler<{ orderId: string }> {
+export class OrderTimedOut implements Service<{ readonly orderId: string }> {
   readonly #producer: Producer
   constructor(producer: Producer) {
     this.#producer = producer
   }
 
-  async handle({ body: { orderId }, tx }: Delivery<{ orderId: string }>): Promise<void> {
-    if (tx === undefined) throw new Error('needs the inbox’s transaction')
+  async handle({ body: { orderId }, tx }: EffectDelivery<{ readonly orderId: string }>): Promise<void> {
     if (!(await move(tx, orderId, 'pending', 'cancelled'))) return
-    await this.#producer.send(orderEvents, { orderId, what: 'cancelled' }, { tx, id: `cancelled-${orderId}` })
+    await this.#producer.send(orderEvents, { orderId, what: 'cancelled' }, { tx, id: idOf('cancelled', orderId) })
     await tell(tx, orderId, 'timed out', 'not paid in time')
   }
 }

@@ -1,23 +1,21 @@
 import type { Broker, Transaction } from 'posthorn'
-
-/** What a shelf holds at the start. */
-export const startingStock = 1_000
+import { startingStock } from './settings.ts'
 
 const tables = [
-  `create table if not exists orders (id text primary key, state text not null, placed_at integer not null, due_at integer not null)`,
-  `create table if not exists stock (item text primary key, free integer not null check (free >= 0))`,
+  `create table if not exists orders (id text primary key, note text not null, state text not null, placed_at integer not null, due_at integer not null)`,
+  `create index if not exists orders_by_state on orders (state)`,
+  `create table if not exists stock (item text primary key, free integer not null check (free >= 0), total integer not null)`,
   `create table if not exists reservations (order_id text primary key)`,
   `create table if not exists notices (order_id text not null, what text not null, channel text not null)`,
   `create table if not exists charges (order_id text primary key, refunded integer not null default 0)`,
   `create table if not exists story (seq integer primary key autoincrement, order_id text not null, at integer not null, what text not null, detail text not null)`,
-  `create table if not exists knobs (name text primary key, value integer not null)`,
 ]
 
 /** Makes the tables, whoever comes first. */
 export async function makeTables(broker: Broker): Promise<void> {
   await broker.store.transaction(async (tx) => {
     for (const table of tables) await tx.query(table)
-    await tx.query('insert into stock values ($1, $2) on conflict do nothing', ['lamp', startingStock])
+    await tx.query('insert into stock values ($1, $2, $2) on conflict do nothing', ['lamp', startingStock])
   })
 }
 
@@ -29,14 +27,6 @@ export async function tell(tx: Transaction, orderId: string, what: string, detai
     what,
     detail,
   ])
-}
-
-/** Takes one from a knob that somebody turned on the page; false where it is at 0. */
-export async function takeKnob(tx: Transaction, name: string): Promise<boolean> {
-  const { rows } = await tx.query('update knobs set value = value - 1 where name = $1 and value > 0 returning value', [
-    name,
-  ])
-  return rows.length > 0
 }
 
 /** Changes an order's state only from `from`: of a payment and a time-out in the same moment, one finds it changed. */

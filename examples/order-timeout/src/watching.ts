@@ -1,31 +1,43 @@
 import type { Broker, ConsumeExtension } from 'posthorn'
+import { orderOf } from './messages.ts'
+import type { Service } from './service.ts'
 import { tell } from './tables.ts'
 
-/** What the broker itself tells of a message, for the order's story: retries, dead letters, duplicates that the inbox dropped. */
-export function watching(broker: Broker): ConsumeExtension & { readonly ran: (group: string, id: string) => void } {
-  const started = new Set<string>()
-  const record = (orderId: string, what: string, detail: string): void => {
-    broker.store.transaction((tx) => tell(tx, orderId, what, detail)).catch(() => {})
-  }
-  broker.on('retry', ({ id, group, attempt, error }) =>
-    record(orderOf(id), 'retried', `${group}, try ${attempt}: ${String((error as Error)?.message ?? error)}`),
-  )
-  broker.on('dead-letter', ({ id, group, reason, error }) =>
-    record(orderOf(id), 'dead letter', `${group}: ${reason}: ${error ?? ''}`),
-  )
-  return {
-    name: 'watching',
-    ran: (group, id) => void started.add(`${group} ${id}`),
-    consume: (next) => async (delivery) => {
-      const verdict = await next(delivery)
-      const ran = started.delete(`${delivery.group} ${delivery.id}`)
-      if (verdict.verdict === 'ack' && !ran) record(orderOf(delivery.id), 'duplicate dropped', delivery.group)
-      return verdict
-    },
-  }
+/** What Posthorn itself tells of a message, for the order's story: retries, dead letters, duplicates that the inbox dropped. */
+export interface Watch {
+  readonly extension: ConsumeExtension
+  /** A delivery that reaches the service is no duplicate. */
+  seeing<T>(service: Service<T>): Service<T>
 }
 
-/** Our message ids end in the order's. */
-export function orderOf(id: string): string {
-  return id.slice(id.indexOf('-') + 1)
+export function watching(broker: Broker): Watch {
+  const started = new Set<string>()
+  const record = (id: string, what: string, detail: string): void => {
+    broker.store
+      .transaction((tx) => tell(tx, orderOf(id), what, detail))
+      .catch((error: unknown) => console.error(`${what} of ${id} is not in the story: ${error}`))
+  }
+  broker.on('retry', ({ id, group, attempt, error }) =>
+    record(id, 'retried', `${group}, after try ${attempt}: ${error instanceof Error ? error.message : error}`),
+  )
+  broker.on('dead-letter', ({ id, group, reason, error }) =>
+    record(id, 'dead letter', `${group}, ${reason}: ${error ?? ''}`),
+  )
+  return {
+    seeing: (service) => ({
+      handle(delivery) {
+        started.add(`${delivery.group} ${delivery.id}`)
+        return service.handle(delivery)
+      },
+    }),
+    extension: {
+      name: 'watching',
+      consume: (next) => async (delivery) => {
+        const verdict = await next(delivery)
+        const ran = started.delete(`${delivery.group} ${delivery.id}`)
+        if (verdict.verdict === 'ack' && !ran) record(delivery.id, 'duplicate dropped', delivery.group)
+        return verdict
+      },
+    },
+  }
 }
