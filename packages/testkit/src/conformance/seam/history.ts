@@ -79,6 +79,31 @@ export const history: Chapter = {
       refused: refusesReplay,
     },
     {
+      id: 'replay.receipt',
+      says: 'the position that a receipt names is that of its message: a replay from it begins there',
+      needs: ['replay'],
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared({ groups: { g: 'key' }, partitions: 1 })
+        const results = await stage.send(
+          driver,
+          stage.messages(topic, 5, () => ({ key: 'k' })),
+        )
+        for (const n of [3, 1]) {
+          const result = results[n]
+          // A broker may tell positions on delivery only.
+          if (result?.ok !== true || result.position === undefined) return
+          const replay = await stage.open(driver, topic, {
+            mode: 'replay',
+            group: stage.name('r'),
+            order: 'key',
+            from: { position: result.position },
+          })
+          assert.equal(bodies(await toTheEnd(stage, replay)), [0, 1, 2, 3, 4].slice(n).join(' '))
+        }
+      },
+      refused: refusesReplay,
+    },
+    {
       id: 'replay.from-time',
       says: 'a replay from a time reads what was sent from then on',
       needs: ['replay'],
