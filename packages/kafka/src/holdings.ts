@@ -4,9 +4,9 @@ import { spread } from './backoff.ts'
 import type { CommittedOffset, Member, Partition } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
 import type { Place } from './convert.ts'
-import { expelled, faultOf, messagingError, moved } from './errors.ts'
+import { expelled, Fault, faultOf, messagingError, moved } from './errors.ts'
 import type { Fetcher } from './fetching.ts'
-import { type Lane, lane } from './lane.ts'
+import { type Lane, lane, partitionOf } from './lane.ts'
 import { beginning, noteOf, progressOf } from './progress.ts'
 import { edges } from './starting.ts'
 
@@ -15,8 +15,19 @@ export interface Holdings {
   readonly lanes: readonly Lane[]
   /** What we tell the group that we own: also what is being begun and what is being given up. */
   owned(): Partition[]
-  /** Begins what is new and gives up what is no longer ours. Resolves when what is new is being read. */
-  become(partitions: readonly Partition[], starts: ReadonlyMap<string, number>): Promise<void>
+  /**
+   * Begins what is new and gives up what is no longer ours; resolves when what is new is being read. It goes on where the group was, or at
+   * `starts` where it has not been, or in any case at `sought`.
+   */
+  become(
+    partitions: readonly Partition[],
+    starts: ReadonlyMap<string, number>,
+    sought: ReadonlyMap<string, number>,
+  ): Promise<void>
+  /** What was handed out of these (`partition/topic`) is stale. */
+  drop(keys: Iterable<string>): void
+  /** Commits offsets of partitions, whoever owns them. */
+  commitFor(to: ReadonlyMap<string, number>): Promise<void>
   /** Everything is gone without our doing. */
   loseAll(reason: MessagingError): void
   /** Commits what has moved; one at a time. `clean`: nobody begins after a crash. */
@@ -63,7 +74,6 @@ export function holdings(context: HoldingsContext): Holdings {
     last = result.catch(() => {})
     return result
   }
-  const partitionOf = ({ place }: Lane): Partition => ({ topic: place.kafkaTopic, partition: place.partition })
   const commitLanes = async (some: readonly Lane[], end: 'clean' | undefined): Promise<void> => {
     const member = context.place()
     if (member === undefined) return
@@ -90,7 +100,11 @@ export function holdings(context: HoldingsContext): Holdings {
       throw error
     }
   }
-  const begin = async (partitions: readonly Partition[], starts: ReadonlyMap<string, number>): Promise<void> => {
+  const begin = async (
+    partitions: readonly Partition[],
+    starts: ReadonlyMap<string, number>,
+    sought: ReadonlyMap<string, number>,
+  ): Promise<void> => {
     const member = context.place()
     if (member === undefined) return
     const read = async () => {
@@ -108,7 +122,8 @@ export function holdings(context: HoldingsContext): Holdings {
     for (const [i, partition] of partitions.entries()) {
       const { place, delayed } = context.describe(partition)
       const low = lowest[i] as number
-      const known = progressOf(held.get(keyOf(partition)) ?? none)
+      const to = sought.get(keyOf(partition))
+      const known = to === undefined ? progressOf(held.get(keyOf(partition)) ?? none) : beginning(to)
       let from = known.offset >= 0 ? known : beginning(starts.get(keyOf(partition)) ?? low)
       if (from.offset < low) {
         context.positionLost(place, from.offset)
@@ -142,10 +157,9 @@ export function holdings(context: HoldingsContext): Holdings {
     const until = clock.now() + drainMs
     while (each.inHand > 0 && clock.now() < until && !each.lost && !signal.aborted) await pause(clock, 20, signal)
     await inTurn(() => commitLanes([each], 'clean')).catch(() => {})
-    if (each.lost) return
     each.lose(taken(each))
     leaving.delete(each)
-    lanes.delete(keyOf(partitionOf(each)))
+    if (lanes.get(keyOf(partitionOf(each))) === each) lanes.delete(keyOf(partitionOf(each)))
     changed()
     context.released()
   }
@@ -154,7 +168,7 @@ export function holdings(context: HoldingsContext): Holdings {
       return list
     },
     owned: () => [...[...lanes.values()].map(partitionOf), ...beginningNow.values()],
-    async become(partitions, starts) {
+    async become(partitions, starts, sought) {
       const wanted = new Map(partitions.map((each) => [keyOf(each), each]))
       for (const [key, each] of lanes) if (!wanted.has(key) && !leaving.has(each)) void release(each)
       for (const key of beginningNow.keys()) if (!wanted.has(key)) beginningNow.delete(key)
@@ -164,7 +178,7 @@ export function holdings(context: HoldingsContext): Holdings {
         const open = gained.filter((each) => beginningNow.get(keyOf(each)) === each)
         if (open.length === 0 || signal.aborted) return
         try {
-          return await begin(open, starts)
+          return await begin(open, starts, sought)
         } catch (error) {
           const fault = faultOf(error)
           if (error instanceof MessagingError || expelled(fault) || tries > 20)
@@ -174,6 +188,25 @@ export function holdings(context: HoldingsContext): Holdings {
         }
       }
     },
+    drop(keys) {
+      for (const key of keys) {
+        const each = lanes.get(key)
+        if (each === undefined) continue
+        each.lose(new MessagingError('stale', `${group} was moved by a seek; what came before it is no longer counted`))
+        if (!leaving.has(each)) lanes.delete(key)
+      }
+      changed()
+    },
+    commitFor: (to) =>
+      inTurn(async () => {
+        const member = context.place()
+        if (member === undefined) throw new Fault('broker', 'REBALANCE_IN_PROGRESS', 'the group is being assigned anew')
+        const offsets = [...to].map(([key, offset]): CommittedOffset => {
+          const cut = key.indexOf('/')
+          return { topic: key.slice(cut + 1), partition: Number(key.slice(0, cut)), offset, metadata: '' }
+        })
+        await cluster.wire.commit(await cluster.coordinator('group', group), member, offsets)
+      }),
     loseAll(reason) {
       for (const each of lanes.values()) each.lose(reason)
       lanes.clear()

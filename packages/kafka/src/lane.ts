@@ -1,6 +1,6 @@
 import type { MessagingError } from '@posthorn/core'
 import type { Arrival } from '@posthorn/core/driver'
-import type { StoredRecord } from './clients/port.ts'
+import type { Partition, StoredRecord } from './clients/port.ts'
 import { arrivalOf, type Place } from './convert.ts'
 import type { Reading } from './fetching.ts'
 import { tracker } from './offsets.ts'
@@ -235,4 +235,9 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
     },
   }
   return self
+}
+
+/** The partition as the protocol names it. */
+export function partitionOf({ place }: Pick<Lane, 'place'>): Partition {
+  return { topic: place.kafkaTopic, partition: place.partition }
 }

@@ -42,8 +42,11 @@ export function topology({ cluster, names, settings, mode, appeared }: TopologyC
         if (made.fault.type === 'TOPIC_ALREADY_EXISTS') return await leaders(name, false)
         throw made.fault
       } catch (error) {
+        if (error instanceof MessagingError) throw error
         const fault = faultOf(error)
-        if (!passes(fault) || tries >= 10) throw messagingError(fault, `topic ${name} could not be created`)
+        // A broker that has just started knows of no broker yet, not even of itself.
+        const early = fault.type === 'INVALID_REPLICATION_FACTOR' && settings.replicas === undefined
+        if ((!passes(fault) && !early) || tries >= 20) throw messagingError(fault, `topic ${name} could not be created`)
         if (moved(fault)) await cluster.refresh([]).catch(() => {})
         await later(100)
       }

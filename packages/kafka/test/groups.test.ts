@@ -1,0 +1,197 @@
+// Hand-overs between members of a group, and what the clients do wrong when the broker takes something away.
+import { Kafka, logLevel } from 'kafkajs'
+import { describe, expect, test } from 'vitest'
+import {
+  address,
+  bodies,
+  clients,
+  connect,
+  eat,
+  message,
+  name,
+  open,
+  proxied,
+  receive,
+  topicOf,
+  until,
+} from './stand.ts'
+
+const topic = topicOf()
+const signal = (): AbortSignal => AbortSignal.timeout(20_000)
+const many = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, n) => message(from + n, { key: `k${n % 16}` }))
+
+async function committed(group: string, topicName: string): Promise<number> {
+  const admin = new Kafka({ brokers: [await address()], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  try {
+    const [offsets] = await admin.fetchOffsets({ groupId: group, topics: [topicName] })
+    return offsets?.partitions.reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0) ?? 0
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+describe.each(clients)('%s', (client) => {
+  test('a second member gets its share, nothing is delivered twice, and what the first holds stays its own', {
+    timeout: 60_000,
+  }, async () => {
+    const driver = await connect(name(), { client })
+    await driver.declare(topic, signal())
+    await driver.send(many(40), { signal: signal() })
+    const one = await open(driver, topic)
+    const held = await receive(one, 40)
+    const two = await open(driver, topic)
+    // The partitions that the first one gives up are drained first: it settles, and nothing comes again.
+    expect(await one.settle(held.map(({ token }) => ({ token, verdict: 'ack' })))).not.toContain('stale')
+    let [first, second] = [0, 0]
+    await until('the second member has its share', async () => {
+      await driver.send(many(16), { signal: signal() })
+      const took = await Promise.all([eat(one, 16, 300), eat(two, 16, 300)])
+      ;[first, second] = [took[0].length, took[1].length]
+      return second > 0
+    })
+    expect(first).toBeGreaterThan(0)
+    await two.close()
+    await driver.send(many(16), { signal: signal() })
+    expect((await eat(one, 16)).length).toBe(16)
+  })
+
+  test('membership changes every second: nothing is lost, nothing doubled, order by key holds', {
+    timeout: 90_000,
+  }, async () => {
+    const driver = await connect(name(), { client })
+    await driver.declare(topic, signal())
+    const steady = await open(driver, topic)
+    const seen: { key: string; n: number }[] = []
+    const stop = new AbortController()
+    const serve = async (source: typeof steady, over: AbortSignal): Promise<void> => {
+      while (!over.aborted) {
+        const got = await source.receive(50, over)
+        for (const each of got) seen.push({ key: each.key ?? '', n: Number(bodies([each])[0]) })
+        await source.settle(got.map(({ token }) => ({ token, verdict: 'ack' })))
+      }
+    }
+    const serving = serve(steady, stop.signal)
+    const total = 2_000
+    const sending = (async () => {
+      for (let n = 0; n < total; n += 20) {
+        const results = await driver.send(
+          many(20, n).map((each, i) => ({ ...each, key: `k${i}` })),
+          { signal: signal() },
+        )
+        expect(results.every(({ ok }) => ok)).toBe(true)
+        await new Promise((resolve) => setTimeout(resolve, 60))
+      }
+    })()
+    for (let round = 0; round < 4; round++) {
+      const guest = await open(driver, topic)
+      const leave = AbortSignal.timeout(1_000)
+      await serve(guest, leave)
+      await guest.close()
+    }
+    await sending
+    await until('all came', () => seen.length >= total)
+    stop.abort()
+    await serving
+    expect(seen.length).toBe(total)
+    const last = new Map<string, number>()
+    for (const { key, n } of seen) {
+      expect(n).toBeGreaterThan(last.get(key) ?? -1)
+      last.set(key, n)
+    }
+  })
+
+  test('who was cut off and thrown out settles nothing and rewinds nothing', { timeout: 90_000 }, async () => {
+    const namespace = name()
+    const direct = await connect(namespace, { client })
+    await direct.declare(topic, signal())
+    const proxy = await proxied()
+    const behind = await connect(namespace, { client, brokers: `127.0.0.1:${proxy.port}`, sessionTimeoutMs: 6_000 })
+    await direct.send(many(32), { signal: signal() })
+    const zombie = await open(behind, topic)
+    const held = await receive(zombie, 32)
+    proxy.freeze()
+    const heir = await open(direct, topic)
+    const again = await eat(heir, 32, 30_000)
+    expect(again.length).toBe(32)
+    // It begins where another one began and did not end cleanly.
+    expect(again.every(({ deliveryCount }) => deliveryCount === 2)).toBe(true)
+    await until('the heir has committed', async () => (await committed(`${namespace}.g`, `${namespace}.orders`)) === 32)
+    await proxy.restore()
+    await until('the zombie knows', () => held.every(({ lost }) => lost?.aborted === true), 30_000)
+    expect(new Set(await zombie.settle(held.map(({ token }) => ({ token, verdict: 'ack' }))))).toEqual(
+      new Set(['stale']),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(await committed(`${namespace}.g`, `${namespace}.orders`)).toBe(32)
+  })
+
+  test('what retention took is told, and reading goes on at what is left', { timeout: 60_000 }, async () => {
+    const namespace = name()
+    const driver = await connect(namespace, { client })
+    const single = topicOf({ partitions: 1 })
+    await driver.declare(single, signal())
+    await driver.send(many(10), { signal: signal() })
+    const first = await open(driver, single)
+    await eat(first, 2)
+    await first.close()
+    const admin = new Kafka({ brokers: [await address()], logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    // Without it kafkajs' admin knows no leaders.
+    await admin.fetchTopicMetadata({ topics: [`${namespace}.orders`] })
+    await admin.fetchTopicOffsets(`${namespace}.orders`)
+    await admin.deleteTopicRecords({ topic: `${namespace}.orders`, partitions: [{ partition: 0, offset: '6' }] })
+    await admin.disconnect()
+    const second = await open(driver, single)
+    expect(bodies(await eat(second, 4))).toEqual(['6', '7', '8', '9'])
+    expect(second.events).toEqual([{ event: 'position-lost', topic: 'orders', position: '0:2' }])
+  })
+
+  test('a topic that is removed under its reader is an error, and no storm', { timeout: 60_000 }, async () => {
+    const namespace = name()
+    const driver = await connect(namespace, { client })
+    await driver.declare(topic, signal())
+    const source = await open(driver, topic)
+    const admin = new Kafka({ brokers: [await address()], logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    await admin.deleteTopics({ topics: [`${namespace}.orders`] })
+    await admin.disconnect()
+    await expect(source.receive(1, AbortSignal.timeout(20_000))).rejects.toMatchObject({ code: 'not-found' })
+    await source.close()
+    await expect(open(driver, topic)).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  test('a seek moves the whole group, not the member alone that asked', { timeout: 60_000 }, async () => {
+    const driver = await connect(name(), { client })
+    await driver.declare(topic, signal())
+    await driver.send(many(64), { signal: signal() })
+    const [one, two] = [await open(driver, topic), await open(driver, topic)]
+    let seen = 0
+    const pull = async (): Promise<void> => {
+      for (const got of await Promise.all([eat(one, 64, 200), eat(two, 64, 200)])) seen += got.length
+    }
+    await until('all came', async () => {
+      await pull()
+      return seen >= 64
+    })
+    seen = 0
+    await two.seek?.('earliest')
+    await until('all came again', async () => {
+      await pull()
+      return seen >= 64
+    })
+    await pull()
+    expect(seen).toBe(64)
+  })
+
+  test('an idle consumer costs next to nothing', { timeout: 60_000 }, async () => {
+    const driver = await connect(name(), { client })
+    await driver.declare(topic, signal())
+    await open(driver, topic)
+    const before = process.cpuUsage()
+    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    const { user, system } = process.cpuUsage(before)
+    expect((user + system) / 3_000_000).toBeLessThan(0.1)
+  })
+})
