@@ -1,0 +1,105 @@
+// Orders under kills: the worker dies again and again between what a handler wrote and its commit.
+import { openShop, type Shop, until } from './shop.ts'
+import { broken } from './truth.ts'
+
+/** What a run did and found. */
+export interface Result {
+  readonly broker: string
+  readonly orders: number
+  readonly kills: number
+  readonly paid: number
+  readonly cancelled: number
+  readonly refunded: number
+  readonly duplicatesDropped: number
+  readonly retried: number
+  readonly deadLetters: number
+  readonly seconds: number
+  readonly broken: readonly string[]
+}
+
+interface State {
+  readonly broker: string
+  readonly backlog: readonly { readonly name: string; readonly backlog: number }[]
+}
+
+const number = (shop: Shop, sql: string): number => Number(shop.rows(sql)[0]?.['n'])
+const told = (shop: Shop, what: string): number =>
+  Number(shop.rows('select count(*) as n from story where what = ?', what)[0]?.['n'])
+
+/** Places orders, pays half of them in time and some in the moment of their time-out, kills meanwhile, and waits until all is at rest. */
+export async function ordersUnderKills(options: {
+  readonly brokerUrl?: string | undefined
+  readonly orders: number
+  readonly kills: number
+  readonly timeoutMs: number
+  readonly patienceMs: number
+}): Promise<Result> {
+  const { orders, kills, timeoutMs, patienceMs } = options
+  const began = performance.now()
+  await using shop = await openShop({ brokerUrl: options.brokerUrl, timeoutMs, stock: orders })
+  let placed = 0
+  const payments: Promise<unknown>[] = []
+  const place = async (): Promise<void> => {
+    while (placed < orders) {
+      const ids = await shop.place(Math.min(20, orders - placed))
+      placed += ids.length
+      for (const [at, id] of ids.entries()) {
+        if (at % 2 === 0) await shop.post(`/orders/${id}/pay`)
+        if (at % 10 === 1) payments.push(atTheEnd(shop, id))
+      }
+    }
+  }
+  const kill = async (): Promise<void> => {
+    for (let done = 0; done < kills; done++) {
+      await until(
+        () => placed,
+        (n) => n >= ((done + 0.5) * orders) / kills,
+        patienceMs,
+      )
+      const handled = told(shop, 'handled')
+      await shop.post('/break/kill', { count: 1 })
+      await until(
+        () => told(shop, 'worker killed'),
+        (n) => n > done,
+        patienceMs,
+      )
+      await until(
+        () => told(shop, 'handled'),
+        (n) => n > handled,
+        patienceMs,
+      )
+    }
+  }
+  await Promise.all([place(), kill()])
+  await Promise.all(payments)
+  const lagging = async (): Promise<State> => (await (await fetch(`${shop.url}/state`)).json()) as State
+  const atRest = (): Promise<unknown> =>
+    until(
+      () => broken(shop, orders),
+      (found) => found.length === 0,
+      patienceMs,
+    ).then(() => until(lagging, ({ backlog }) => backlog.every((each) => each.backlog === 0), patienceMs))
+  await atRest().catch((error: unknown) => console.error(error))
+  const left = broken(shop, orders)
+  const state = await lagging()
+  return {
+    broker: state.broker,
+    orders,
+    kills: told(shop, 'worker killed'),
+    paid: number(shop, "select count(*) as n from orders where state = 'paid'"),
+    cancelled: number(shop, "select count(*) as n from orders where state = 'cancelled'"),
+    refunded: number(shop, 'select count(*) as n from charges where refunded = 1'),
+    duplicatesDropped: told(shop, 'duplicate dropped'),
+    retried: told(shop, 'retried'),
+    deadLetters: told(shop, 'dead letter'),
+    seconds: Math.round((performance.now() - began) / 100) / 10,
+    broken: left,
+  }
+}
+
+/** A payment in the moment in which the time is over: either may win. */
+async function atTheEnd(shop: Shop, id: string): Promise<void> {
+  const due = Number(shop.rows('select due_at as n from orders where id = ?', id)[0]?.['n'])
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - Date.now())))
+  await shop.post(`/orders/${id}/pay`)
+}
