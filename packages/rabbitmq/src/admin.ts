@@ -5,7 +5,7 @@ import { type Link, within } from './connection.ts'
 import { arrivalOf } from './convert.ts'
 import { aborted, gone, translated } from './errors.ts'
 import type { Names } from './names.ts'
-import { closeQuietly } from './topology.ts'
+import { closeQuietly, flushed } from './topology.ts'
 
 /** What a shelf lies in. */
 export interface ShelfPlace {
@@ -27,6 +27,8 @@ const silenceMs = 1_000
 const othersMs = 5_000
 const backMs = 1_500
 const lookAgainMs = 20
+/** So many acknowledgements a channel passes on at once. */
+const few = 10
 
 interface Entry {
   readonly channel: Channel
@@ -85,8 +87,9 @@ export function shelfIn(place: ShelfPlace): Shelf {
           // The iteration has ended: the token is gone, which is no error.
         }
       }
-      // An answer on the channel means that what was written before it was taken.
-      for (const channel of channels) await channel.checkQueue(queue).catch(() => {})
+      // An answer on the channel means that the broker has read what was written before it; many go on from there by and by.
+      for (const channel of channels)
+        await (tokens.length > few ? flushed(channel, queue) : channel.checkQueue(queue)).catch(() => {})
     },
   }
 }

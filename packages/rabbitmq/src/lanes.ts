@@ -32,6 +32,7 @@ export async function openLanes(options: LanesOptions): Promise<Lanes> {
   let over = false
   let members: Members | undefined
 
+  const share = (): ReadonlySet<number> => shareOf(member, members?.others ?? [], queues.length)
   const take = async (lane: number): Promise<void> => {
     busy.add(lane)
     try {
@@ -41,6 +42,9 @@ export async function openLanes(options: LanesOptions): Promise<Lanes> {
     } finally {
       busy.delete(lane)
     }
+    // Meanwhile somebody may have come.
+    const opened = taps.get(lane)
+    if (!over && opened !== undefined && !share().has(lane)) release(lane, opened)
   }
   const release = (lane: number, tap: Tap): void => {
     tap.giving = false
@@ -57,12 +61,12 @@ export async function openLanes(options: LanesOptions): Promise<Lanes> {
   }
   const arrange = (): Promise<unknown> => {
     if (over) return Promise.resolve()
-    const share = shareOf(member, members?.others ?? [], queues.length)
+    const ours = share()
     const taking: Promise<void>[] = []
     for (const lane of queues.keys()) {
       const tap = taps.get(lane)
-      if (tap !== undefined && !(share.has(lane) && tap.giving)) release(lane, tap)
-      else if (tap === undefined && share.has(lane) && !busy.has(lane)) taking.push(take(lane))
+      if (tap !== undefined && !(ours.has(lane) && tap.giving)) release(lane, tap)
+      else if (tap === undefined && ours.has(lane) && !busy.has(lane)) taking.push(take(lane))
     }
     return Promise.all(taking)
   }
@@ -70,6 +74,11 @@ export async function openLanes(options: LanesOptions): Promise<Lanes> {
     // A member that joins hears of several at once; what it takes first it would give back.
     if (members === undefined) return
     arrange().catch((error: MessagingError) => options.failed(error))
+  }
+  const close = async (): Promise<void> => {
+    over = true
+    members?.close()
+    await Promise.all([...taps.values()].map((tap) => tap.close()))
   }
   members = await joinMembers({
     channel: options.channel,
@@ -79,7 +88,13 @@ export async function openLanes(options: LanesOptions): Promise<Lanes> {
     say: options.say,
     changed: rearrange,
   })
-  await arrange()
+  try {
+    await arrange()
+  } catch (error) {
+    // Lanes that were opened meanwhile would be held by nobody, and so would those of a member that only says it is there.
+    await close()
+    throw error
+  }
   return {
     get taps() {
       return [...taps.values()]
@@ -88,10 +103,6 @@ export async function openLanes(options: LanesOptions): Promise<Lanes> {
       if (tap.giving || tap.handed > 0) return
       for (const [lane, each] of taps) if (each === tap) release(lane, tap)
     },
-    async close() {
-      over = true
-      await Promise.all([...taps.values()].map((tap) => tap.close()))
-      members.close()
-    },
+    close,
   }
 }

@@ -4,7 +4,7 @@ import { within } from './connection.ts'
 import { arrivalOf } from './convert.ts'
 import { gone, translated, unavailable } from './errors.ts'
 import type { Names } from './names.ts'
-import { closeQuietly } from './topology.ts'
+import { closeQuietly, flushed } from './topology.ts'
 
 /** Names one delivery: its tag holds on its tap's channel only. */
 export interface Token {
@@ -158,8 +158,9 @@ export async function openTap(options: TapOptions): Promise<Tap> {
       lost.abort(gone(about))
       const farewell = async (): Promise<void> => {
         // The next member of a single-consumer queue starts with the cancel, and what we give back after it would come
-        // to it behind later messages: there the channel is closed at once, which does both in one.
-        if (!single && consumerTag !== undefined) {
+        // to it behind later messages: there the channel is closed instead, which does both in one.
+        if (single) await flushed(channel, queue)
+        else if (consumerTag !== undefined) {
           await channel.cancel(consumerTag)
           channel.nackAll(true)
         }
