@@ -201,9 +201,10 @@ export const delay: Chapter = {
 
 /** Goes to shortly before a message is due and looks all the while until it is: 5 ms are left for the clocks of two machines. */
 async function nothingBefore(stage: Stage, member: Member, due: number): Promise<void> {
-  await stage.pass(Math.max(0, due - stage.now() - 100))
+  await stage.pass(Math.max(0, due - stage.now() - 200))
   while (stage.now() < due - 10) {
-    const got = await member.receive(1, AbortSignal.timeout(5))
+    await stage.pass(5)
+    const got = await member.receive(1, AbortSignal.timeout(2))
     const early = due - stage.now()
     assert.ok(got.length === 0 || early <= 5, `it came ${early} ms early`)
     if (got.length > 0) await member.nack(got)

@@ -1,0 +1,53 @@
+import type { Adapter } from '@posthorn/core'
+import { type Clock, planOf } from '@posthorn/core/driver'
+import { memory } from '@posthorn/memory'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type DefectName, defectNames } from '../defects/defects.ts'
+import { always, once } from '../defects/place.ts'
+import { chapters, scenarioNamed } from './chapters.ts'
+import type { Harness } from './harness.ts'
+import { type Found, killers } from './killers.ts'
+import { killOf } from './kills.ts'
+import { runScenario } from './outcome.ts'
+
+const harness: Harness = {
+  name: 'memory',
+  adapter: (): Adapter => memory(),
+  pass: (adapter, ms) => (planOf(adapter).clock as Clock & { advance(ms: number): Promise<void> }).advance(ms),
+  patienceMs: 1_000,
+  quietMs: 20,
+}
+const places = { own: undefined, always, once } as const
+const pairs = Object.entries(killers as Readonly<Record<string, Found>>).flatMap(([name, found]) =>
+  (Object.keys(places) as (keyof Found)[]).flatMap((place) =>
+    (found[place] ?? []).map((id) => ({ id, defect: name as DefectName, place: places[place], where: place })),
+  ),
+)
+
+vi.setConfig({ maxConcurrency: 16 })
+
+// A hung call is what some defects are about; what waits for it in core may reject when the scenario has gone.
+const ignore = (): void => {}
+beforeAll(() => void process.on('unhandledRejection', ignore))
+afterAll(() => void process.off('unhandledRejection', ignore))
+
+test('every defect is found by some scenario, and at least 200 scenarios find one', () => {
+  // A broker in memory loses no answer, so there is no unknown outcome to tell wrongly.
+  expect(Object.keys(killers).sort()).toEqual(defectNames.filter((name) => name !== 'unknown-as-failed').sort())
+  expect(new Set(pairs.map(({ id }) => id)).size).toBeGreaterThanOrEqual(200)
+  const ids = new Set(chapters.flatMap(({ scenarios }) => scenarios.map(({ id }) => id)))
+  expect(pairs.filter(({ id }) => !ids.has(id))).toEqual([])
+})
+
+describe.concurrent('found', () => {
+  for (const { id, defect, place, where } of pairs) {
+    test(`${defect} (${where}) by ${id}`, { timeout: 60_000 }, async () => {
+      const scenario = scenarioNamed(id)
+      expect.assert(scenario !== undefined)
+      const clean = await runScenario(scenario, { ...harness, patienceMs: 15_000 })
+      expect(clean.outcome).toBe('passed')
+      const kill = await killOf(scenario, harness, { defect, place })
+      expect(kill, 'the scenario did not find the defect').toMatchObject({ killed: true })
+    })
+  }
+})
