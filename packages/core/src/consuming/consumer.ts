@@ -23,6 +23,9 @@ export interface Engine {
   readonly trouble: MessagingError | undefined
 }
 
+/** A consumer that finishes nothing for so long is said to be stalled. */
+const stalledAfterMs = 60_000
+
 /** How long handlers get to notice that their time is over. */
 const graceMs = 1_000
 
@@ -65,7 +68,20 @@ export async function startEngine(
     idle: () => bench.idle(),
   })
   await intake.open()
+  watch(runtime, settings, bench, intake)
   return engineOf(runtime, settings, intake, bench, () => failure)
+}
+
+/** Says so when a consumer has had work in hand and has finished none of it for a minute: a handler hangs, or its dependency. */
+function watch(runtime: Runtime, settings: Settings, bench: Workbench, intake: Intake): void {
+  let cancel = (): void => {}
+  const look = (): void => {
+    const forMs = runtime.clock.now() - (bench.workingSince ?? Number.POSITIVE_INFINITY)
+    if (forMs >= stalledAfterMs) runtime.events.emit('stalled', { topic: settings.name, group: settings.group, forMs })
+    cancel = runtime.clock.after(stalledAfterMs, look, { unref: true })
+  }
+  cancel = runtime.clock.after(stalledAfterMs, look, { unref: true })
+  intake.stopping.addEventListener('abort', () => cancel(), { once: true })
 }
 
 function engineOf(

@@ -44,15 +44,21 @@ export function handling(
     const { arrival } = task
     task.starts++
     if (arrival.expiresAt !== undefined && arrival.expiresAt <= clock.now()) return expired(task)
-    if (task.alone) {
-      if (arrival.lone >= poisonAt)
-        return bring.bury(
-          task,
-          letterOf('poison', `${arrival.lone} starts alone were never settled: it ends or hangs its process`, task),
-        )
-      const marked = await bring.mark(task)
-      if (marked !== 'go') return marked
-    }
+    if (!task.alone) return begin(task)
+    if (bring.unsettledAlone(task) >= poisonAt)
+      return bring.bury(
+        task,
+        letterOf('poison', `${poisonAt} starts alone were never settled: it ends or hangs its process`, task),
+      )
+    const marked = await bring.mark(task)
+    if (marked !== 'go') return marked
+    const brought = await begin(task)
+    if (typeof brought === 'object') await bring.unmark(task)
+    return brought
+  }
+
+  async function begin(task: Task): Promise<Brought> {
+    const { arrival } = task
     if (settings.onFailure === 'park' && (await behindParked(task))) return bring.follow(task)
     if (atMostOnce) {
       const acked = await ack(task)

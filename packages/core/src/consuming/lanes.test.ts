@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { aloneGate } from './alone.ts'
 import { type LaneItem, lanes } from './lanes.ts'
 
 interface Item extends LaneItem {
@@ -105,5 +106,22 @@ describe('lanes', () => {
     finish(0)
     finish(0)
     expect(started.map((each) => each.n)).toEqual([0, 2])
+  })
+})
+
+describe('suspects of several consumers', () => {
+  it('run one at a time, and a turn that nobody can use goes to the next', () => {
+    const gate = aloneGate()
+    const started: string[] = []
+    const of = (name: string) => lanes<Item>(2, () => void started.push(name), gate)
+    const [a, b, c] = [of('a'), of('b'), of('c')]
+    const first = item(1, undefined, true)
+    a.add(first)
+    b.add(item(2, undefined, true))
+    c.add(item(3, undefined, true))
+    expect(started).toEqual(['a'])
+    b.clear()
+    a.done(first)
+    expect(started).toEqual(['a', 'c'])
   })
 })

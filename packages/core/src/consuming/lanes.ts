@@ -1,3 +1,5 @@
+import { type AloneGate, aloneGate } from './alone.ts'
+
 /** What the lanes move: a name of the lane it must keep its place in, and whether nothing else may run beside it. */
 export interface LaneItem {
   readonly lane: string | undefined
@@ -27,7 +29,11 @@ interface Lane<T> {
 }
 
 /** Makes lanes; `start` is called once per item and must end in `done`, or in `suspend`. */
-export function lanes<T extends LaneItem>(concurrency: number, start: (item: T) => void): Lanes<T> {
+export function lanes<T extends LaneItem>(
+  concurrency: number,
+  start: (item: T) => void,
+  gate: AloneGate = aloneGate(),
+): Lanes<T> {
   const busy = new Map<string, Lane<T>>()
   let ready: T[] = []
   let head = 0
@@ -42,7 +48,7 @@ export function lanes<T extends LaneItem>(concurrency: number, start: (item: T) 
     while (!alone && running < concurrency && head < ready.length) {
       const item = ready[head] as T
       if (item.alone) {
-        if (running > 0) break
+        if (running > 0 || !gate.enter(pump)) break
         alone = true
       }
       head++
@@ -61,7 +67,9 @@ export function lanes<T extends LaneItem>(concurrency: number, start: (item: T) 
   }
   const leave = (item: T): void => {
     running--
-    if (item.alone) alone = false
+    if (!item.alone) return
+    alone = false
+    gate.leave()
   }
   return {
     add(item) {

@@ -38,6 +38,9 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
     notBefore: undefined,
     ...over,
   })
+  /** A copy bears its own start with it: it has begun where the broker brings it again. */
+  const begun = ({ session, arrival }: Task): boolean =>
+    session.source.mark !== undefined || (arrival.deliveryCount ?? 1) > 1
   const nackedBy = traits.nackDelay === 'ordered' || (traits.nackDelay === 'unordered' && !ordered)
 
   return {
@@ -68,6 +71,13 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
         })
         handedBack(task)
         return settled
+      }
+      // In hand its mark would count as a start that never ended if the process went meanwhile, for whatever reason.
+      if (copies && task.alone && task.session.source.mark === undefined && task.arrival.lone > 0) {
+        const notBefore = afterMs > 0 ? runtime.clock.now() + Math.min(afterMs, traits.maxDelayMs) : undefined
+        const sent = await runtime.relay(copyOf(task, { lone: task.arrival.lone - 1, notBefore }))
+        if (!sent.ok) return { waitMs: secondThoughtMs }
+        return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
       }
       if (!copies || afterMs <= shortWaitMs || afterMs > traits.maxDelayMs) {
         if (afterMs <= holdMs || runtime.keeper === undefined || ordered) return { waitMs: Math.min(afterMs, holdMs) }
@@ -112,6 +122,15 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
     /** Behind a message of its key that is parked. */
     follow: (task: Task): Promise<Brought> => putBehind(task, undefined),
 
+    /** Starts alone that never ended. */
+    unsettledAlone: (task: Task): number => (begun(task) ? task.arrival.lone : Math.max(0, task.arrival.lone - 1)),
+
+    /** A start alone has ended and it stays in hand. */
+    async unmark(task: Task): Promise<void> {
+      // A mark that stays counts one start too many, no more.
+      await task.session.source.unmark?.(task.arrival.token).catch(() => {})
+    },
+
     /** Marks that it starts alone: nothing to do where the mark came with it. */
     async mark(task: Task): Promise<'go' | Settled> {
       const { source } = task.session
@@ -119,7 +138,7 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
         const marked = await source.mark(task.arrival.token)
         return marked === 'ok' ? 'go' : marked
       }
-      if (task.arrival.lone > 0 && (task.arrival.deliveryCount ?? 1) === 1) return 'go'
+      if (task.arrival.lone > 0 && !begun(task)) return 'go'
       const sent = await runtime.relay(copyOf(task, { lone: task.arrival.lone + 1 }))
       if (!sent.ok) return 'go'
       return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })

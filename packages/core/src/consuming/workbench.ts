@@ -24,6 +24,7 @@ export class Workbench {
   readonly #suspended = new Map<Task, () => void>()
   readonly #gaveUp: (error: unknown) => void
   #closing = false
+  #movedAt = 0
   #quiet: (() => void)[] = []
 
   /** `gaveUp` is told why a replay cannot go on. */
@@ -31,13 +32,18 @@ export class Workbench {
     this.#runtime = runtime
     this.#settings = settings
     this.#gaveUp = gaveUp
-    this.#lanes = lanes(settings.concurrency, (task) => void this.#run(task))
+    this.#lanes = lanes(settings.concurrency, (task) => void this.#run(task), runtime.alone)
     const bring = redelivery(runtime, settings, (task) => this.#breakLane(task))
     this.#handling = handling(runtime, settings, chain, bring, this.counts)
   }
 
   get running(): number {
     return this.#lanes.running
+  }
+
+  /** Epoch ms of the last message that was settled or taken in while nothing was in hand; undefined while nothing is in hand. */
+  get workingSince(): number | undefined {
+    return this.#isIdle() ? undefined : this.#movedAt
   }
 
   /** Takes a delivery in; it starts when its lane and the concurrency allow. */
@@ -55,6 +61,7 @@ export class Workbench {
       void from.settle(task, { token: arrival.token, verdict: 'ack' })
       return
     }
+    if (this.#isIdle()) this.#movedAt = this.#runtime.clock.now()
     arrival.lost?.addEventListener('abort', () => this.#takenBack(task), { once: true })
     this.#lanes.add(task)
   }
@@ -125,6 +132,7 @@ export class Workbench {
       if (!this.#closing) return this.#suspend(task, brought.waitMs)
       brought = await this.#giveBack(task)
     }
+    this.#movedAt = this.#runtime.clock.now()
     if (brought !== 'ok') this.#breakLane(task)
     this.#lanes.done(task)
     if (this.#isIdle()) for (const call of this.#quiet.splice(0)) call()
