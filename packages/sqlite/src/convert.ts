@@ -148,6 +148,8 @@ export class Delivery implements Arrival {
   readonly copy: boolean
   /** Epoch ms at which the lease ends. */
   until = 0
+  /** It started alone. */
+  marked = false
   #lost: AbortController | undefined
   #gone = false
 

@@ -33,6 +33,9 @@ export function settle(
       if (row === undefined) return 'stale'
       const { failures, history, afterMs = 0 } = settlement
       putBack(sql, group, token.ord, token.lane ?? null, afterMs > 0 ? now + Math.ceil(afterMs) : 0, now)
+      // What is handed back has ended, however it did: only a start that never does counts.
+      if (token.marked)
+        sql.run('UPDATE posthorn_delivery SET lone = ? WHERE grp = ? AND ord = ?', token.lone, group, token.ord)
       if (failures === undefined)
         sql.run('UPDATE posthorn_delivery SET starts = max(0, starts - 1) WHERE grp = ? AND ord = ?', group, token.ord)
       else
@@ -88,15 +91,16 @@ export function extend(sql: Sql, group: number, tokens: readonly Delivery[], unt
   return answers
 }
 
-/** Notes that this delivery starts alone. */
-export function mark(sql: Sql, group: number, { ord, claim, lone }: Delivery): Settled {
+/** Notes that this delivery starts alone, or that the start has ended. */
+export function mark(sql: Sql, group: number, token: Delivery, starts: boolean): Settled {
   const found = sql.run(
     'UPDATE posthorn_delivery SET lone = ? WHERE grp = ? AND ord = ? AND claim = ? AND state = 1',
-    lone + 1,
+    token.lone + (starts ? 1 : 0),
     group,
-    ord,
-    claim,
+    token.ord,
+    token.claim,
   )
+  token.marked = starts
   return found === 0 ? 'stale' : 'ok'
 }
 

@@ -181,7 +181,11 @@ function sourceOf(host: SourceHost, subscription: Subscription, group: Group): S
     },
     async mark(token) {
       if (over || !isDelivery(token)) return 'stale'
-      return hub.writer.write(({ sql }) => mark(sql, group.id, token), { sync: false })
+      return hub.writer.write(({ sql }) => mark(sql, group.id, token, true), { sync: false })
+    },
+    async unmark(token) {
+      if (over || !isDelivery(token)) return 'stale'
+      return hub.writer.write(({ sql }) => mark(sql, group.id, token, false), { sync: false })
     },
     async seek(to) {
       await refusing(subscription.report, source, () =>

@@ -14,6 +14,9 @@ export interface Wake {
   stop(): void
 }
 
+/** After so many probes in vain the pause doubles, which halves what a process burns that only waits. */
+const quietAfter = 200
+
 /**
  * `PRAGMA data_version` on the writing handle changes when any other handle has committed; it reads one word of shared memory (2.6 µs). One
  * timer for the whole process, and only while somebody listens.
@@ -22,6 +25,8 @@ export function wakeOf(writer: Sql, probeMs: number): Wake {
   const listeners = new Set<{ readonly touches: (topic: number) => boolean; readonly call: () => void }>()
   const watchers = new Set<{ readonly call: () => void }>()
   let timer: NodeJS.Timeout | undefined
+  /** Probes since somebody else last wrote. */
+  let quiet = 0
   let version = versionNow()
 
   function versionNow(): number {
@@ -35,18 +40,29 @@ export function wakeOf(writer: Sql, probeMs: number): Wake {
       // Busy while another process recovers or ends; the next probe sees it.
       return
     }
-    if (now === version) return
+    quiet = now === version ? quiet + 1 : 0
+    if (quiet > 0) return
     version = now
     for (const { call } of [...listeners]) call()
     for (const { call } of [...watchers]) call()
   }
+  function next(): NodeJS.Timeout {
+    return setTimeout(
+      () => {
+        probe()
+        timer = undefined
+        arm()
+      },
+      quiet > quietAfter ? 2 * probeMs : probeMs,
+    )
+  }
   function arm(): void {
     if (listeners.size + watchers.size === 0) {
-      clearInterval(timer)
+      clearTimeout(timer)
       timer = undefined
       return
     }
-    timer ??= setInterval(probe, probeMs)
+    timer ??= next()
     // A source that waits keeps the process, as a socket would; a relay does not.
     if (listeners.size > 0) timer.ref()
     else timer.unref()
@@ -77,6 +93,6 @@ export function wakeOf(writer: Sql, probeMs: number): Wake {
       for (const { call } of [...watchers]) call()
     },
     probe,
-    stop: () => clearInterval(timer),
+    stop: () => clearTimeout(timer),
   }
 }
