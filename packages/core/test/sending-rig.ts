@@ -1,6 +1,7 @@
 import { eventBus } from '../src/broker/events.ts'
 import type { Keeper } from '../src/broker/keeper.ts'
 import type { Runtime } from '../src/broker/runtime.ts'
+import { aloneGate } from '../src/consuming/alone.ts'
 import { defineAdapter } from '../src/driver/adapter.ts'
 import type { Dispatch } from '../src/driver/envelope.ts'
 import type { Driver, SendControl, SendResult, Traits } from '../src/driver/seam.ts'
@@ -121,6 +122,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
     consumeUse: [],
     consumers: {},
     singleHost: false,
+    alone: aloneGate(),
     declare:
       options.declare ??
       (async (topic) => {

@@ -64,7 +64,12 @@ export function openSource(host: SourceHost, subscription: Subscription): Source
     },
     async mark(token) {
       if (!holds(member, token)) return 'stale'
-      if (token.item !== undefined) token.item.lone++
+      if (token.item !== undefined) token.item.lone = token.lone + 1
+      return 'ok'
+    },
+    async unmark(token) {
+      if (!holds(member, token)) return 'stale'
+      if (token.item !== undefined) token.item.lone = token.lone
       return 'ok'
     },
     async seek(to) {
@@ -125,6 +130,8 @@ function settleOne(member: Member, settlement: Settlement): Settled {
   }
   const { failures, history, afterMs } = settlement
   const { item } = token
+  // What is handed back has ended, however it did: only a start alone that never does counts.
+  if (item !== undefined) item.lone = token.lone
   if (failures === undefined) handBack(token, afterMs)
   else {
     if (item !== undefined) {

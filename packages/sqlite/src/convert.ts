@@ -21,16 +21,25 @@ const partitionName = 'ph-partition'
 
 /** A message as values of `messageColumns`; `alone`: with its group and its due time. */
 export function valuesOf(message: Dispatch, alone = false): SQLInputValue[] {
-  const { contentType } = message
   return [
     message.id,
     message.key ?? null,
     message.tag ?? null,
     message.body,
-    contentType === usual ? null : (contentType ?? ''),
+    typeColumn(message.contentType),
     message.sentAt ?? null,
-    plain(message, alone) ? null : headOf(message, alone),
+    headColumn(message, alone),
   ]
+}
+
+/** A content type as `type`. */
+export function typeColumn(contentType: string | undefined): string | null {
+  return contentType === usual ? null : (contentType ?? '')
+}
+
+/** Headers and rare fields as `head`. */
+export function headColumn(message: Dispatch, alone = false): string | null {
+  return plain(message, alone) ? null : headOf(message, alone)
 }
 
 /** Whether nothing but the columns is set: nearly always, and then no JSON is made or read. */

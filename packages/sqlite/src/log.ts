@@ -1,5 +1,5 @@
 import { type Dispatch, MessagingError, type SendResult } from '@posthorn/core/driver'
-import { messageColumns, valuesOf } from './convert.ts'
+import { headColumn, messageColumns, typeColumn, valuesOf } from './convert.ts'
 import { undeclared } from './errors.ts'
 import type { Hub } from './hub.ts'
 import type { Row, Sql } from './sql.ts'
@@ -142,7 +142,18 @@ export function place(
       last.prioritized = true
     }
     const seq = ++last.seq
-    insert.run(seq, last.at, message.group ?? null, ...valuesOf(message))
+    insert.run(
+      seq,
+      last.at,
+      message.group ?? null,
+      message.id,
+      message.key ?? null,
+      message.tag ?? null,
+      message.body,
+      typeColumn(message.contentType),
+      message.sentAt ?? null,
+      headColumn(message),
+    )
     return { ok: true, position: (seq % span).toString() }
   })
   if (touched.size > 0) work.after(() => hub.wake.topics(touched))

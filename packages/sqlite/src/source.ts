@@ -230,6 +230,8 @@ function sourceOf(host: SourceHost, subscription: Subscription, group: Group): S
       call()
       const back = (): Promise<void> =>
         hub.writer.write((work) => {
+          // A start alone that has not ended by now counts as one that never does.
+          for (const each of hands) each.marked = false
           const all = [...hands].map((token) => ({ token, verdict: 'nack' }) as const)
           if (all.length > 0) settle(work, hub, group.id, all, clock.now())
           if (mode === 'shared') return

@@ -10,6 +10,8 @@ export interface Sql {
   run(text: string, ...values: SQLInputValue[]): number
   row(text: string, ...values: SQLInputValue[]): Row | undefined
   rows(text: string, ...values: SQLInputValue[]): Row[]
+  /** The values of each row in the order of its columns: half the cost where there are many. */
+  lists(text: string, ...values: SQLInputValue[]): SQLOutputValue[][]
   /** The prepared statement, for a loop over many rows. */
   statement(text: string): StatementSync
 }
@@ -36,11 +38,22 @@ function prepare(database: DatabaseSync): Sql {
     }
     return made
   }
+  const listing = new Map<string, StatementSync>()
+  const listed = (text: string): StatementSync => {
+    let made = listing.get(text)
+    if (made === undefined) {
+      made = database.prepare(text)
+      made.setReturnArrays(true)
+      listing.set(text, made)
+    }
+    return made
+  }
   return {
     database,
     run: (text, ...values) => Number(statement(text).run(...values).changes),
     row: (text, ...values) => statement(text).get(...values) as Row | undefined,
     rows: (text, ...values) => statement(text).all(...values) as Row[],
+    lists: (text, ...values) => listed(text).all(...values) as unknown as SQLOutputValue[][],
     statement,
   }
 }

@@ -1,4 +1,5 @@
 import { anything, callable, checkOptions, flag, ms, object, oneOf, show, signal as signalRule } from '../checked.ts'
+import { aloneGate } from '../consuming/alone.ts'
 import type { ConsumerOverride } from '../consuming/settings.ts'
 import { planOf } from '../driver/adapter.ts'
 import { reconnectPause } from '../driver/backoff.ts'
@@ -170,6 +171,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     consumeUse: use.filter((each): each is ConsumeExtension => 'consume' in each),
     consumers: parts.consumers ?? {},
     singleHost: options.singleHost ?? false,
+    alone: aloneGate(),
     ...topics,
     closing: closing.signal,
     open(what) {

@@ -1,3 +1,4 @@
+import type { AloneGate } from '../consuming/alone.ts'
 import type { ConsumerOverride } from '../consuming/settings.ts'
 import type { Clock } from '../driver/clock.ts'
 import type { Dispatch } from '../driver/envelope.ts'
@@ -38,6 +39,8 @@ export interface Runtime {
   /** What configuration says of consumers, by group. */
   readonly consumers: Readonly<Record<string, ConsumerOverride>>
   readonly singleHost: boolean
+  /** Suspects of all consumers run one at a time. */
+  readonly alone: AloneGate
   /**
    * Declares on the broker before the first use of a topic; later calls are a look-up. Retries while the broker is away until `signal`.
    * With `tx`, of the driver's own store, once and inside that transaction, which remembers nothing.

@@ -89,6 +89,8 @@ export interface Source {
    * sends a copy to the group instead.
    */
   mark?(token: unknown): Promise<Settled>
+  /** The start that was marked has ended and the delivery stays in hand: only a start that never ends counts. So does a `nack`. */
+  unmark?(token: unknown): Promise<Settled>
   /** Only with trait `effects`: the sends and the settlements together or not at all. */
   atomic?(sends: readonly Dispatch[], settlements: readonly Settlement[], signal: AbortSignal): Promise<void>
 }
