@@ -85,6 +85,21 @@ describe('lanes', () => {
     expect(started.map((each) => each.n)).toEqual([1, 3, 1, 2])
   })
 
+  it('count a suspended item that does not come back as running no more, and let its lane go on', () => {
+    const { all, running, started } = bench(1)
+    const first = item(1, 'a')
+    all.add(first)
+    all.add(item(2, 'a'))
+    all.suspend(first)
+    running.length = 0
+    expect(all.running).toBe(0)
+    all.release(first)
+    expect(started.map((each) => each.n)).toEqual([1, 2])
+    expect(all.running).toBe(1)
+    all.done(running.pop() as Item)
+    expect(all.running).toBe(0)
+  })
+
   it('give out what has not started, and free its lanes', () => {
     const { all, running, finish } = bench(1)
     all.add(item(1, 'a'))

@@ -14,6 +14,8 @@ export interface Lanes<T extends LaneItem> {
   /** The item waits outside and will be added again by `resume`: its slot is free, its lane stays its own. */
   suspend(item: T): void
   resume(item: T): void
+  /** A suspended item will not come back: its lane goes on. */
+  release(item: T): void
   /** Takes out what has not started, oldest first. */
   clear(): T[]
   /** The same of one lane, behind the item that runs in it. */
@@ -71,6 +73,17 @@ export function lanes<T extends LaneItem>(
     alone = false
     gate.leave()
   }
+  /** The next of an item's lane is ready. */
+  const goOn = (item: T): void => {
+    if (item.lane === undefined) return
+    const lane = busy.get(item.lane)
+    const next = lane?.queue.shift()
+    if (lane === undefined || next === undefined) busy.delete(item.lane)
+    else {
+      lane.head = next
+      ready.push(next)
+    }
+  }
   return {
     add(item) {
       waiting++
@@ -87,15 +100,7 @@ export function lanes<T extends LaneItem>(
     },
     done(item) {
       leave(item)
-      if (item.lane !== undefined) {
-        const lane = busy.get(item.lane)
-        const next = lane?.queue.shift()
-        if (lane === undefined || next === undefined) busy.delete(item.lane)
-        else {
-          lane.head = next
-          ready.push(next)
-        }
-      }
+      goOn(item)
       pump()
     },
     suspend(item) {
@@ -105,6 +110,10 @@ export function lanes<T extends LaneItem>(
     resume(item) {
       waiting++
       ready.push(item)
+      pump()
+    },
+    release(item) {
+      goOn(item)
       pump()
     },
     clear() {

@@ -83,7 +83,7 @@ export class Workbench {
     for (const [task, cancel] of [...this.#suspended]) {
       cancel()
       this.#suspended.delete(task)
-      void this.#giveBack(task).then(() => this.#lanes.done(task))
+      void this.#giveBack(task).then(() => this.#lanes.release(task))
     }
     for (const task of this.#lanes.clear()) void this.#giveBack(task)
   }
@@ -101,14 +101,15 @@ export class Workbench {
 
   /** What this session brought is no longer ours: what has not started is forgotten, what runs is told. */
   forget(session: Session, reason: unknown): void {
+    // First what waits in lanes, or it would start when the head of its lane goes.
+    for (const task of this.#lanes.clear()) task.session.drop(task)
     for (const [task, cancel] of [...this.#suspended]) {
       if (task.session !== session) continue
       cancel()
       this.#suspended.delete(task)
       session.drop(task)
-      this.#lanes.done(task)
+      this.#lanes.release(task)
     }
-    for (const task of this.#lanes.clear()) task.session.drop(task)
     for (const task of session.inHand) task.abort(reason)
   }
 
