@@ -31,8 +31,8 @@ function start(name: Name): void {
   })
   child.once('exit', (code, signal) => {
     children.delete(name)
-    if (!ending && !served.has(name)) {
-      console.error(`${name} could not start (${signal ?? code})`)
+    if (!ending && !served.has(name) && signal === null) {
+      console.error(`${name} could not start (${code})`)
       process.exitCode = 1
       end()
     }

@@ -67,7 +67,11 @@ export async function openShop(options: ShopOptions = {}): Promise<Shop> {
   const rows: Shop['rows'] = (sql, ...values) => database.prepare(sql).all(...values)
   const post: Shop['post'] = async (path, body = {}) => {
     const headers = { 'content-type': 'application/json' }
-    const answer = await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    const answer = await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) }).catch(
+      (cause: unknown) => {
+        throw new Error(`${path} was not answered; the shop wrote:\n${output.slice(-4_000)}`, { cause })
+      },
+    )
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
   }
   const end = async (): Promise<number> => {
