@@ -15,6 +15,7 @@ import { newId, planOf, systemClock } from '@posthorn/core/driver'
 import { type FaultProxy, faultProxy } from '@posthorn/testkit'
 import { onTestFinished } from 'vitest'
 import { type KafkaOptions, kafka } from '../src/index.ts'
+import { removeTopics } from './topics.ts'
 
 export const clients = ['kafkajs', 'platformatic'] as const
 export type ClientName = (typeof clients)[number]
@@ -53,7 +54,12 @@ export async function connect(
   return driver
 }
 
-export const name = (): string => `t${randomBytes(5).toString('hex')}`
+/** A name that no other test uses; topics that begin with it are removed when the test is over. */
+export function name(): string {
+  const made = `t${randomBytes(5).toString('hex')}`
+  onTestFinished(() => removeTopics(made))
+  return made
+}
 
 export function topicOf(over: Partial<TopicSpec> = {}): TopicSpec {
   return {
@@ -103,7 +109,7 @@ export async function open(
       source: topic,
       mode: 'shared',
       group: 'g',
-      member: name(),
+      member: randomBytes(5).toString('hex'),
       order: 'key',
       window: 1_000,
       from: 'earliest',
