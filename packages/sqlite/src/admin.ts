@@ -8,11 +8,11 @@ import type {
   ShelvedLetter,
   TopicSpec,
 } from '@posthorn/core/driver'
-import { Delivery, headFrom, messageColumns } from './convert.ts'
+import { at, Delivery, deliveryColumns, headFrom, type MessageRow, messageColumns } from './convert.ts'
 import type { Hub } from './hub.ts'
-import { endOf, span, type TopicRow } from './log.ts'
+import { span, type TopicRow } from './log.ts'
 import { startOf, stopOf } from './positions.ts'
-import type { Row, Sql } from './sql.ts'
+import type { Sql } from './sql.ts'
 import { everything, type Group, groupFrom, groupRow, topicsOf } from './topology.ts'
 
 /** Rows that one turn of the event loop reads. */
@@ -98,8 +98,8 @@ async function waitingIn(
   let oldest = Number.POSITIVE_INFINITY
   for (let seq = from; ; await breath()) {
     const rows = await hub.read((sql) =>
-      sql.rows(
-        `SELECT seq, at, grp, id, key, tag, NULL AS body, type, sent, head FROM posthorn_message
+      sql.lists(
+        `SELECT seq, grp, id, key, tag, NULL, type, sent, head, at FROM posthorn_message
         WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
         seq,
         end,
@@ -107,19 +107,19 @@ async function waitingIn(
       ),
     )
     for (const row of rows) {
-      seq = row['seq'] as number
-      if (row['grp'] !== null && row['grp'] !== name) continue
+      seq = row[at.seq] as number
+      if (row[at.grp] !== null && row[at.grp] !== name) continue
       if (!group.matches(shown(row, topic))) continue
       backlog++
-      oldest = Math.min(oldest, row['at'] as number)
+      oldest = Math.min(oldest, row.at(-1) as number)
     }
     if (rows.length < page) return { backlog, oldest }
   }
 }
 
 /** A stored message as it is shown to who has no group. */
-export function shown(row: Row, topic: Pick<TopicRow, 'name'>): Delivery {
-  return new Delivery(row, topic.name, (row['seq'] as number) % span, 0, undefined)
+export function shown(row: MessageRow, topic: Pick<TopicRow, 'name'>): Delivery {
+  return new Delivery(row, topic.name, (row[at.seq] as number) % span, 0, undefined)
 }
 
 /** Stored messages, oldest first, as of now; copies to one group are not stored messages. */
@@ -141,17 +141,17 @@ export async function* queryOf(
     for (let seq = first; ; await breath()) {
       if (signal.aborted) return
       const rows = await hub.read((sql) =>
-        sql.rows(
-          `SELECT seq, grp, ${messageColumns} FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+        sql.lists(
+          `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
           seq,
           last,
           page,
         ),
       )
       for (const row of rows) {
-        seq = row['seq'] as number
-        if (row['grp'] !== null) continue
-        if ((id !== undefined && row['id'] !== id) || (key !== undefined && row['key'] !== key)) continue
+        seq = row[at.seq] as number
+        if (row[at.grp] !== null) continue
+        if ((id !== undefined && row[at.id] !== id) || (key !== undefined && row[at.key] !== key)) continue
         if (signal.aborted) return
         yield shown(row, topic)
       }
@@ -173,8 +173,8 @@ export function shelfOf(hub: Hub, ns: string, topic: string, group: string | und
       )
       for (let no = 0; last !== null && no < last; await breath()) {
         const rows = await hub.read((sql) =>
-          sql.rows(
-            `SELECT no, no AS seq, NULL AS grp, ${messageColumns} FROM posthorn_letter
+          sql.lists(
+            `SELECT no, NULL, ${messageColumns} FROM posthorn_letter
             WHERE ns = ? AND topic = ? AND grp IS ? AND no > ? AND no <= ? ORDER BY no LIMIT ?`,
             ...of,
             no,
@@ -184,8 +184,8 @@ export function shelfOf(hub: Hub, ns: string, topic: string, group: string | und
         )
         for (const row of rows) {
           if (signal.aborted) return
-          no = row['no'] as number
-          const { letter } = headFrom(row['head'])
+          no = row[at.seq] as number
+          const { letter } = headFrom(row[at.head])
           const message = new Delivery(row, topic, no, 0, undefined)
           if (letter !== undefined) yield { token: no, message, letter, group }
         }
@@ -200,9 +200,4 @@ export function shelfOf(hub: Hub, ns: string, topic: string, group: string | und
       })
     },
   }
-}
-
-/** The last position of each topic, to see how far a file has grown. */
-export function topicEnds(sql: Sql, topics: readonly TopicRow[]): readonly number[] {
-  return topics.map((topic) => endOf(sql, topic).seq % span)
 }

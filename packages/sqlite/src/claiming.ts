@@ -1,4 +1,4 @@
-import { Delivery, messageColumns, type Progress } from './convert.ts'
+import { at, Delivery, deliveryColumns, type MessageRow, type Progress } from './convert.ts'
 import type { Hub } from './hub.ts'
 import { promote, span } from './log.ts'
 import type { Row, Sql } from './sql.ts'
@@ -27,12 +27,14 @@ export interface Claimed {
 /** Most messages that one claim looks at, so that a long row of filtered ones does not hold the event loop. */
 const mostScanned = 1_000
 
-const readLog = `SELECT seq, grp, ${messageColumns} FROM posthorn_message WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?`
-const readOne = `SELECT seq, grp, ${messageColumns} FROM posthorn_message WHERE seq = ?`
+const readLog = `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?`
+const readOne = `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq = ?`
 const takeRow =
   'UPDATE posthorn_delivery SET state = 1, sort = NULL, claim = ?, until = ?, starts = starts + 1 WHERE grp = ? AND ord = ?'
 const insertTaken =
   'INSERT INTO posthorn_delivery (grp, ord, state, claim, until, lane, due, starts) VALUES (?, ?, 1, ?, ?, ?, 0, 1)'
+const insertRange = `INSERT INTO posthorn_delivery (grp, ord, state, claim, until, due, starts)
+  SELECT ?, seq, 1, ?, ?, 0, 1 FROM posthorn_message WHERE seq > ? AND seq <= ?`
 const insertLater = 'INSERT INTO posthorn_delivery (grp, ord, state, sort, lane, due) VALUES (?, ?, ?, ?, ?, 0)'
 const someOfLane = 'SELECT 1 FROM posthorn_delivery WHERE grp = ? AND lane = ? LIMIT 1'
 const someInState = 'SELECT 1 FROM posthorn_delivery WHERE grp = ? AND lane = ? AND state = ? LIMIT 1'
@@ -64,7 +66,7 @@ interface Hand {
   readonly taken: Delivery[]
   /** How many of each lane are in this hand. */
   readonly lanes: Map<string, number>
-  take(row: Row, lane: string | undefined, progress: Progress): void
+  take(row: MessageRow, lane: string | undefined, progress: Progress): void
   close(): void
 }
 
@@ -78,7 +80,7 @@ function handOf(sql: Sql, { group, until, topicName }: ClaimWish, no: number): H
     taken,
     lanes,
     take(row, lane, progress) {
-      const seq = row['seq'] as number
+      const seq = row[at.seq] as number
       const delivery = new Delivery(row, topicName(sql, Math.floor(seq / span)), seq % span, no, lane, progress)
       delivery.until = until
       taken.push(delivery)
@@ -97,7 +99,7 @@ function handOf(sql: Sql, { group, until, topicName }: ClaimWish, no: number): H
 /** Rows that came back, or wait: each first of a lane with those that follow it. */
 function takeReady(sql: Sql, { group, room, laneRoom, now, until }: ClaimWish, hand: Hand): void {
   const take = (row: Row): void => {
-    const message = sql.row(readOne, row['ord'] as number)
+    const [message] = sql.lists(readOne, row['ord'] as number)
     if (message === undefined) {
       // An operator took the message out of the log.
       sql.run('DELETE FROM posthorn_delivery WHERE grp = ? AND ord = ?', group.id, row['ord'] as number)
@@ -132,23 +134,33 @@ function takeReady(sql: Sql, { group, room, laneRoom, now, until }: ClaimWish, h
 function takeIn(sql: Sql, wish: ClaimWish, hand: Hand, direct: boolean): void {
   const { group, room, topicName } = wish
   let scanned = 0
-  for (const { topic, at } of sql.rows('SELECT topic, at FROM posthorn_cursor WHERE grp = ?', group.id)) {
-    let seq = at as number
-    const end = ((topic as number) + 1) * span
+  for (const cursor of sql.rows('SELECT topic, at FROM posthorn_cursor WHERE grp = ?', group.id)) {
+    const topic = cursor['topic'] as number
+    const from = cursor['at'] as number
+    let seq = from
     while (scanned < mostScanned && (!direct || hand.taken.length < room)) {
       const most = direct ? Math.min(room - hand.taken.length, mostScanned - scanned) : mostScanned - scanned
-      const rows = sql.rows(readLog, seq, end, most)
-      for (const row of rows) {
-        seq = row['seq'] as number
-        if (row['grp'] !== null && row['grp'] !== group.name) continue
-        admit(sql, wish, hand, row, topicName(sql, topic as number), direct)
-      }
+      const rows = sql.lists(readLog, seq, (topic + 1) * span, most)
+      const last = rows.at(-1)
+      if (last === undefined) break
+      if (direct && group.order === 'none' && group.matches === everything && rows.every((row) => row[at.grp] === null))
+        takeAll(sql, wish, hand, rows, seq)
+      else
+        for (const row of rows)
+          if (row[at.grp] === null || row[at.grp] === group.name)
+            admit(sql, wish, hand, row, topicName(sql, topic), direct)
+      seq = last[at.seq] as number
       scanned += rows.length
       if (rows.length < most) break
     }
-    if (seq !== at)
-      sql.run('UPDATE posthorn_cursor SET at = ? WHERE grp = ? AND topic = ?', seq, group.id, topic as number)
+    if (seq !== from) sql.run('UPDATE posthorn_cursor SET at = ? WHERE grp = ? AND topic = ?', seq, group.id, topic)
   }
+}
+
+/** Where every message may go to anybody: one statement for all. */
+function takeAll(sql: Sql, { group, until }: ClaimWish, hand: Hand, rows: readonly MessageRow[], after: number): void {
+  sql.run(insertRange, group.id, hand.no, until, after, rows.at(-1)?.[at.seq] as number)
+  for (const row of rows) hand.take(row, undefined, fresh)
 }
 
 const fresh: Progress = { starts: 1, failures: null, history: null, lone: null }
@@ -157,13 +169,13 @@ function admit(
   sql: Sql,
   { group, laneRoom, until }: ClaimWish,
   hand: Hand,
-  row: Row,
+  row: MessageRow,
   topic: string,
   direct: boolean,
 ): void {
-  const seq = row['seq'] as number
+  const seq = row[at.seq] as number
   if (!passes(group, row, topic)) return
-  const lane = laneOf(group, seq, row['key'] as string | null)
+  const lane = laneOf(group, seq, row[at.key] as string | null)
   if (direct) {
     const mine = lane === undefined ? 0 : hand.lanes.get(lane)
     // Of a lane that is in this hand already the next may follow, unless some of it had to stay behind.
@@ -180,11 +192,11 @@ function admit(
     return
   }
   const behind = lane !== undefined && sql.row(someOfLane, group.id, lane) !== undefined
-  const sort = behind ? null : lane === undefined ? -priorityOf(row['head']) : 0
+  const sort = behind ? null : lane === undefined ? -priorityOf(row[at.head]) : 0
   sql.run(insertLater, group.id, seq, behind ? 2 : 0, sort, lane ?? null)
 }
 
-function passes(group: Group, row: Row, topic: string): boolean {
+function passes(group: Group, row: MessageRow, topic: string): boolean {
   // A filter sees no body and no progress; most groups have none.
   return group.matches === everything || group.matches(new Delivery(row, topic, 0, 0, undefined))
 }

@@ -1,4 +1,4 @@
-import type { SQLInputValue } from 'node:sqlite'
+import type { SQLInputValue, SQLOutputValue } from 'node:sqlite'
 import {
   type Arrival,
   type Dispatch,
@@ -12,6 +12,13 @@ import type { Row } from './sql.ts'
 
 /** The columns that make a message, in the order of `valuesOf`. */
 export const messageColumns = 'id, key, tag, body, type, sent, head'
+/** The columns that make a `Delivery`, in this order. */
+export const deliveryColumns = `seq, grp, ${messageColumns}`
+
+/** The values of `deliveryColumns`. */
+export type MessageRow = readonly SQLOutputValue[]
+/** Where in it they stand. */
+export const at = { seq: 0, grp: 1, id: 2, key: 3, tag: 4, body: 5, type: 6, sent: 7, head: 8 } as const
 
 const usual = 'application/json'
 const native: ReadonlySet<WireField> = new Set(['id', 'key', 'tag', 'contentType', 'sentAt', 'group', 'notBefore'])
@@ -157,21 +164,30 @@ export class Delivery implements Arrival {
   readonly copy: boolean
   /** Epoch ms at which the lease ends. */
   until = 0
+  /** A settlement of it is under way. */
+  settling = false
   /** It started alone. */
   marked = false
   #lost: AbortController | undefined
   #gone = false
 
-  constructor(row: Row, topic: string, place: number, claim: number, lane: string | undefined, progress?: Progress) {
-    const head = headFrom(row['head'])
-    this.id = row['id'] as string
+  constructor(
+    row: MessageRow,
+    topic: string,
+    place: number,
+    claim: number,
+    lane: string | undefined,
+    progress?: Progress,
+  ) {
+    const head = headFrom(row[at.head])
+    this.id = row[at.id] as string
     this.topic = topic
-    this.key = (row['key'] as string | null) ?? undefined
-    this.tag = (row['tag'] as string | null) ?? undefined
+    this.key = (row[at.key] as string | null) ?? undefined
+    this.tag = (row[at.tag] as string | null) ?? undefined
     this.headers = head.headers
-    this.body = row['body'] as Uint8Array
-    this.contentType = typeFrom(row['type'])
-    this.sentAt = (row['sent'] as number | null) ?? undefined
+    this.body = row[at.body] as Uint8Array
+    this.contentType = typeFrom(row[at.type])
+    this.sentAt = (row[at.sent] as number | null) ?? undefined
     this.expiresAt = head.expiresAt
     this.priority = head.priority
     this.version = head.version
@@ -185,10 +201,10 @@ export class Delivery implements Arrival {
     this.deliveryCount = progress?.starts
     this.position = place.toString()
     this.fence = progress === undefined ? undefined : BigInt(claim)
-    this.ord = row['seq'] as number
+    this.ord = row[at.seq] as number
     this.claim = claim
     this.lane = lane
-    this.copy = row['grp'] != null
+    this.copy = row[at.grp] != null
   }
 
   get lost(): AbortSignal {

@@ -2,7 +2,7 @@ import type { Source, Subscription } from '@posthorn/core/driver'
 import { compileFilter } from '@posthorn/core/driver'
 import { shown } from './admin.ts'
 import type { Delivery } from './convert.ts'
-import { messageColumns } from './convert.ts'
+import { at, deliveryColumns } from './convert.ts'
 import { closed } from './errors.ts'
 import { promote, type TopicRow } from './log.ts'
 import { startOf, stopOf } from './positions.ts'
@@ -42,8 +42,8 @@ export async function openReplay(host: SourceHost, subscription: Subscription): 
         while (part.seq < part.last && out.length < max) {
           if (signal.aborted && out.length === 0) return []
           const rows = await hub.read((sql) =>
-            sql.rows(
-              `SELECT seq, grp, ${messageColumns} FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+            sql.lists(
+              `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
               part.seq,
               part.last,
               max - out.length,
@@ -51,8 +51,8 @@ export async function openReplay(host: SourceHost, subscription: Subscription): 
           )
           if (rows.length === 0) part.seq = part.last
           for (const row of rows) {
-            part.seq = row['seq'] as number
-            if (row['grp'] !== null) continue
+            part.seq = row[at.seq] as number
+            if (row[at.grp] !== null) continue
             const message = shown(row, part.topic)
             if (matches(message)) out.push(message)
           }

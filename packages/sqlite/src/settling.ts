@@ -9,15 +9,22 @@ import type { Work } from './writer.ts'
 const remove = 'DELETE FROM posthorn_delivery WHERE grp = ? AND ord = ? AND claim = ? AND state = 1'
 const ours = 'SELECT starts FROM posthorn_delivery WHERE grp = ? AND ord = ? AND claim = ? AND state = 1'
 
-/** Settles deliveries of a group; each only if it is still in the hand that it was given to. */
+const nothing: ReadonlySet<number> = new Set()
+
+/**
+ * Settles deliveries of a group; each only if it is still in the hand that it was given to. `sure`: of these the caller knows that nobody
+ * settled them before.
+ */
 export function settle(
   work: Work,
   hub: Pick<Hub, 'wake'>,
   group: number,
   batch: readonly Settlement[],
   now: number,
+  sure?: ReadonlySet<unknown>,
 ): Settled[] {
   const { sql } = work
+  const whole = sure === undefined ? nothing : removeWhole(sql, group, batch, sure)
   const lanes = new Set<string>()
   const claims = new Map<number, number>()
   const copies: number[] = []
@@ -26,6 +33,7 @@ export function settle(
   const answers = batch.map((settlement): Settled => {
     const token = settlement.token as Delivery
     if (settlement.verdict === 'ack') {
+      if (whole.has(token.claim) && sure?.has(token) === true) return 'ok'
       if (removing.run(group, token.ord, token.claim).changes === 0) return 'stale'
       if (token.copy) copies.push(token.ord)
     } else {
@@ -57,6 +65,38 @@ export function settle(
   for (const lane of lanes) if (freeLane(sql, group, lane, now)) back.add(Number.parseInt(lane, 10))
   if (back.size > 0) work.after(() => hub.wake.topics(back))
   return answers
+}
+
+/** Claims whose last deliveries are all acknowledged here, without lanes and copies to see to: one statement each. */
+function removeWhole(
+  sql: Sql,
+  group: number,
+  batch: readonly Settlement[],
+  sure: ReadonlySet<unknown>,
+): ReadonlySet<number> {
+  const counts = new Map<number, number>()
+  const seen = new Set<unknown>()
+  for (const { token, verdict } of batch) {
+    const { claim, lane, copy } = token as Delivery
+    if (verdict !== 'ack' || lane !== undefined || copy || !sure.has(token) || seen.has(token)) continue
+    seen.add(token)
+    counts.set(claim, (counts.get(claim) ?? 0) + 1)
+  }
+  const whole = new Set<number>()
+  for (const [no, count] of counts) {
+    const row = sql.row('SELECT remaining, low, high FROM posthorn_claim WHERE grp = ? AND no = ?', group, no)
+    if (row?.['remaining'] !== count) continue
+    sql.run(
+      'DELETE FROM posthorn_delivery WHERE grp = ? AND ord BETWEEN ? AND ? AND claim = ? AND state = 1',
+      group,
+      row['low'] as number,
+      row['high'] as number,
+      no,
+    )
+    sql.run('DELETE FROM posthorn_claim WHERE grp = ? AND no = ?', group, no)
+    whole.add(no)
+  }
+  return whole
 }
 
 function letGo(sql: Sql, group: number, no: number, count: number): void {

@@ -153,8 +153,13 @@ function sourceOf(host: SourceHost, subscription: Subscription, group: Group): S
     if (over) return batch.map(() => 'stale')
     const mine = batch.filter(({ token }) => isDelivery(token))
     if (mine.length === 0) return batch.map(() => 'stale')
+    const sure = new Set<unknown>()
+    for (const { token } of mine as readonly { readonly token: Delivery }[]) {
+      if (hands.has(token) && !token.settling) sure.add(token)
+      token.settling = true
+    }
     const answers = await hub.writer
-      .write((work) => settle(work, hub, group.id, mine, clock.now()), { sync: false })
+      .write((work) => settle(work, hub, group.id, mine, clock.now(), sure), { sync: false })
       .catch(() => mine.map((): Settled => 'unknown'))
     drop(mine)
     let next = 0
