@@ -72,6 +72,7 @@ export interface Member extends Required<Pick<Source, 'receive' | 'settle' | 'cl
   readonly extend: Source['extend']
   readonly seek: Source['seek']
   readonly mark: Source['mark']
+  readonly unmark: Source['unmark']
   readonly atomic: Source['atomic']
   /** What was reported to it. */
   readonly events: readonly SourceEvent[]
@@ -280,6 +281,7 @@ function memberOf(stage: Stage, source: Source, events: readonly SourceEvent[]):
     extend: source.extend?.bind(source),
     seek: source.seek?.bind(source),
     mark: source.mark?.bind(source),
+    unmark: source.unmark?.bind(source),
     atomic: source.atomic?.bind(source),
     some,
     hold: (count) => gather(count, false),

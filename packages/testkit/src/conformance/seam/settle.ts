@@ -273,5 +273,27 @@ export const settle: Chapter = {
         assert.equal(again?.lone, 1)
       },
     },
+    {
+      id: 'settle.unmark',
+      says: 'a start that was marked and has ended does not count, whether it is unmarked or handed back',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        await stage.send(driver, stage.messages(topic, 1))
+        const member = await stage.open(driver, topic)
+        const [held] = await member.hold(1)
+        if (member.mark === undefined || held === undefined) return
+        assert.ok(member.unmark !== undefined, 'a source that can mark can take it back')
+        assert.equal(await member.mark(held.token), 'ok')
+        assert.equal(await member.unmark(held.token), 'ok')
+        await member.close()
+        const next = await stage.open(driver, topic)
+        const [second] = await next.hold(1)
+        assert.equal(second?.lone, 0)
+        assert.equal(await next.mark?.(second?.token), 'ok')
+        await next.nack(second === undefined ? [] : [second], { failures: 1, history: [] })
+        const [third] = await next.hold(1)
+        assert.equal(third?.lone, 0)
+      },
+    },
   ],
 }

@@ -103,6 +103,22 @@ export const together: Chapter = {
       refused: async (stage) => assert.equal(stage.traits.transactional, false),
     },
     {
+      id: 'together.declare-in-a-transaction',
+      says: 'a topic that is first declared within a transaction does not wait for its end; what was sent to it is there',
+      needs: ['transactional'],
+      run: async (stage) => {
+        const driver = await stage.connect()
+        const topic = stage.topic()
+        await driver.store?.transaction(async (tx) => {
+          await stage.within('declare', stage.patienceMs, driver.declare(topic, stage.signal, tx))
+          await stage.send(driver, stage.messages(topic, 2), { tx })
+        })
+        await driver.declare(topic, stage.signal)
+        assert.equal((await (await stage.open(driver, topic)).eat(2)).length, 2)
+      },
+      refused: async (stage) => assert.equal(stage.traits.transactional, false),
+    },
+    {
       id: 'together.transaction-rolls-back',
       says: 'what is sent in a transaction that throws is never seen',
       needs: ['transactional'],
