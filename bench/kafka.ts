@@ -1,0 +1,341 @@
+// Kafka: sending and consuming through a broker of ours beside each client used by hand (G14 to G16), and the way from send to handler (G21).
+import { ensure } from '@posthorn/brokers'
+import { type Adapter, connectAdapter, type Topic, topic } from '@posthorn/core'
+import { kafka } from '@posthorn/kafka'
+import { Kafka, logLevel, type Message } from 'kafkajs'
+import type { BenchFile, Block, Case } from './harness/case.ts'
+import { measured, type Order, orderOf } from './parts/measuring.ts'
+import { counting, sendBy } from './parts/through.ts'
+
+type Client = 'kafkajs' | 'platformatic'
+
+const address = async (): Promise<string> => new URL(await ensure('kafka')).host
+const native = async (): Promise<Kafka> => new Kafka({ brokers: [await address()], logLevel: logLevel.NOTHING })
+const fresh = (): string => `bench${Date.now().toString(36)}${process.pid}`
+const ordersOf = (partitions: number): Topic<Order> => topic<Order>('orders', { partitions, groups: ['bench'] })
+const bytesOf = (id: number): Buffer => Buffer.from(JSON.stringify(orderOf(id)))
+
+/** Runs work on a topic of its own, and removes it. */
+const onTopic = async <T>(partitions: number, work: (namespace: string, name: string) => Promise<T>): Promise<T> => {
+  const namespace = fresh()
+  const admin = (await native()).admin()
+  await admin.connect()
+  const name = `${namespace}.orders`
+  await admin.createTopics({ topics: [{ topic: name, numPartitions: partitions }], waitForLeaders: true })
+  try {
+    return await work(namespace, name)
+  } finally {
+    const left = (await admin.listTopics()).filter((each) => each.startsWith(namespace))
+    await admin.deleteTopics({ topics: left })
+    await admin.disconnect()
+  }
+}
+
+const connected = async (client: Client, namespace: string) =>
+  connectAdapter(kafka({ brokers: await address(), client }) as Adapter, { log: false, namespace })
+
+const callers = 1_000
+const warmUp = 20_000
+
+const sending =
+  (client: Client, count: number, partitions: number): Block =>
+  (scale) =>
+    onTopic(partitions, async (namespace) => {
+      const broker = await connected(client, namespace)
+      const orders = ordersOf(partitions)
+      await sendBy(broker, orders, warmUp, callers)
+      const messages = Math.ceil(count * scale)
+      const sample = await measured(messages, () => sendBy(broker, orders, messages, callers))
+      await broker.close()
+      return sample
+    })
+
+/** What a client needs for sending by hand. */
+type RawSend = (batch: readonly Buffer[]) => Promise<unknown>
+
+const rawSender = async (client: Client, name: string): Promise<{ send: RawSend; close: () => Promise<unknown> }> => {
+  if (client === 'kafkajs') {
+    const producer = (await native()).producer({ idempotent: true, maxInFlightRequests: 1 })
+    await producer.connect()
+    const send: RawSend = (batch) =>
+      producer.send({ topic: name, acks: -1, messages: batch.map((value): Message => ({ value })) })
+    return { send, close: () => producer.disconnect() }
+  }
+  const { Producer } = await import('@platformatic/kafka')
+  const producer = new Producer({ clientId: 'bench', bootstrapBrokers: [await address()], idempotent: true })
+  const send: RawSend = (batch) =>
+    producer.send({ acks: -1, messages: batch.map((value) => ({ topic: name, value, partition: 0 })) })
+  return { send, close: () => producer.close() }
+}
+
+/** The ten lines that batch by hand: everything of a turn, and what comes while the one request is out. */
+const batching = (send: RawSend): ((value: Buffer) => Promise<void>) => {
+  const queue: { value: Buffer; done: () => void; failed: (error: unknown) => void }[] = []
+  let busy = false
+  const flush = (): void => {
+    if (busy || queue.length === 0) return
+    const take = queue.splice(0, 1_000)
+    busy = true
+    send(take.map(({ value }) => value))
+      .then(
+        () => take.forEach(({ done }) => void done()),
+        (error: unknown) => take.forEach(({ failed }) => void failed(error)),
+      )
+      .finally(() => {
+        busy = false
+        flush()
+      })
+  }
+  return (value) =>
+    new Promise((done, failed) => {
+      queue.push({ value, done, failed })
+      if (queue.length === 1) setImmediate(flush)
+    })
+}
+
+const calling = async (count: number, one: (id: number) => Promise<unknown>): Promise<void> => {
+  let next = 0
+  const caller = async (): Promise<void> => {
+    while (next < count) await one(next++)
+  }
+  await Promise.all(Array.from({ length: callers }, caller))
+}
+
+const byHand =
+  (client: Client, count: number, batched: boolean): Block =>
+  (scale) =>
+    onTopic(1, async (_, name) => {
+      const { send, close } = await rawSender(client, name)
+      const one = batched ? batching(send) : (value: Buffer) => send([value])
+      await calling(batched ? warmUp : 1_000, (id) => one(bytesOf(id)))
+      const messages = Math.ceil(count * scale)
+      const sample = await measured(messages, () => calling(messages, (id) => one(bytesOf(id))))
+      await close()
+      return sample
+    })
+
+/** Puts messages there by hand, before the clock. */
+const filled = async (name: string, count: number, partitions: number): Promise<void> => {
+  const producer = (await native()).producer({ idempotent: true, maxInFlightRequests: 1 })
+  await producer.connect()
+  for (let sent = 0; sent < count; sent += 2_000) {
+    const messages = Array.from({ length: Math.min(2_000, count - sent) }, (_, n): Message => {
+      return { value: bytesOf(sent + n), partition: n % partitions, headers: { 'content-type': 'application/json' } }
+    })
+    await producer.send({ topic: name, acks: -1, messages })
+  }
+  await producer.disconnect()
+}
+
+const consuming =
+  (client: Client, count: number, batched: boolean): Block =>
+  (scale) =>
+    onTopic(1, async (namespace, name) => {
+      const messages = Math.ceil(count * scale)
+      await filled(name, messages, 1)
+      const broker = await connected(client, namespace)
+      const orders = ordersOf(1)
+      const sample = await measured(messages, async () => {
+        if (!batched) return (await counting(broker, orders, 64)).reached(messages)
+        await new Promise<void>((resolve, reject) => {
+          let handled = 0
+          broker
+            .consume(orders, { group: 'bench', window: 4_000, batch: { size: 1_000, waitMs: 5 } }, async (some) => {
+              handled += some.length
+              if (handled >= messages) resolve()
+            })
+            .catch(reject)
+        })
+      })
+      await broker.close()
+      return sample
+    })
+
+const consumedByHand =
+  (count: number, each: 'batch' | 'message'): Block =>
+  (scale) =>
+    onTopic(1, async (namespace, name) => {
+      const messages = Math.ceil(count * scale)
+      await filled(name, messages, 1)
+      const consumer = (await native()).consumer({ groupId: namespace, maxWaitTimeInMs: 100 })
+      await consumer.connect()
+      await consumer.subscribe({ topics: [name], fromBeginning: true })
+      const sample = await measured(messages, async () => {
+        let [handled, sum] = [0, 0]
+        await new Promise<void>((resolve) => {
+          const take = (value: Buffer | null): void => {
+            sum += (JSON.parse((value as Buffer).toString()) as Order).id
+            if (++handled === messages) resolve()
+          }
+          const run =
+            each === 'batch'
+              ? {
+                  eachBatch: async ({ batch }: { batch: { messages: { value: Buffer | null }[] } }) =>
+                    batch.messages.forEach((one) => void take(one.value)),
+                }
+              : {
+                  autoCommit: false,
+                  eachMessage: async ({
+                    message,
+                    topic: from,
+                    partition,
+                  }: {
+                    message: { value: Buffer | null; offset: string }
+                    topic: string
+                    partition: number
+                  }) => {
+                    take(message.value)
+                    await consumer.commitOffsets([{ topic: from, partition, offset: `${Number(message.offset) + 1}` }])
+                  },
+                }
+          void consumer.run(run)
+        })
+        if (sum === 0) throw new Error('nothing was handled')
+      })
+      await consumer.disconnect()
+      return sample
+    })
+
+/** 500 messages a second, one at a time; the middle and the 99th of 100 of the ways from send to handler. */
+const paced = async (
+  send: (id: number) => Promise<unknown>,
+  arrived: (take: (id: number) => void) => Promise<unknown>,
+  count: number,
+) => {
+  const began = new Float64Array(count)
+  const took: number[] = []
+  let all = (): void => {}
+  const done = new Promise<void>((resolve) => {
+    all = resolve
+  })
+  await arrived((id) => {
+    if (id >= count) return
+    took.push(performance.now() - (began[id] as number))
+    if (took.length === count) all()
+  })
+  await send(count)
+  const sample = await measured(count, async () => {
+    const start = performance.now()
+    for (let id = 0; id < count; id++) {
+      const wait = start + id * 2 - performance.now()
+      if (wait > 1) await new Promise((resolve) => setTimeout(resolve, wait))
+      began[id] = performance.now()
+      void send(id)
+    }
+    await done
+  })
+  took.sort((a, b) => a - b)
+  const at = (part: number): number => took[Math.floor(part * took.length)] as number
+  return { ...sample, more: { 'ms p50': at(0.5), 'ms p99': at(0.99) } }
+}
+
+const latency =
+  (client: Client): Block =>
+  (scale) =>
+    onTopic(1, async (namespace) => {
+      const broker = await connected(client, namespace)
+      const orders = ordersOf(1)
+      const producer = broker.producer()
+      const sample = await paced(
+        (id) => producer.send(orders, orderOf(id)),
+        (take) => broker.consume(orders, { group: 'bench', concurrency: 16 }, async ({ body }) => take(body.id)),
+        Math.ceil(3_000 * scale),
+      )
+      await broker.close()
+      return sample
+    })
+
+const rawLatency: Block = (scale) =>
+  onTopic(1, async (namespace, name) => {
+    const { send, close } = await rawSender('kafkajs', name)
+    const one = batching(send)
+    const consumer = (await native()).consumer({ groupId: namespace, maxWaitTimeInMs: 100 })
+    await consumer.connect()
+    await consumer.subscribe({ topics: [name], fromBeginning: true })
+    const sample = await paced(
+      (id) => one(bytesOf(id)),
+      async (take) => {
+        const joined = new Promise<void>((resolve) => void consumer.on('consumer.group_join', () => resolve()))
+        await consumer.run({
+          eachMessage: async ({ message }) => take((JSON.parse(String(message.value)) as Order).id),
+        })
+        await joined
+      },
+      Math.ceil(3_000 * scale),
+    )
+    await consumer.disconnect()
+    await close()
+    return sample
+  })
+
+const sends = 200_000
+const reads = 200_000
+const messagesPerSecond = 'msg/s'
+
+const rows: readonly Case[] = [
+  {
+    what: 'Kafka send by kafkajs, 1,000 callers, acks=all, idempotent, 256 B',
+    posthorn: sending('kafkajs', sends, 1),
+    reference: { name: 'kafkajs, batched by hand', block: byHand('kafkajs', sends, true) },
+    goals: [{ id: 'G14.raw', unit: messagesPerSecond, atLeast: 0.9 }],
+  },
+  {
+    what: 'the same beside one send per message',
+    posthorn: sending('kafkajs', sends, 1),
+    reference: { name: 'kafkajs, one send each', block: byHand('kafkajs', 10_000, false) },
+    goals: [{ id: 'G14.naive', unit: messagesPerSecond, atLeast: 30 }],
+  },
+  {
+    what: 'Kafka send by @platformatic/kafka, 1,000 callers, acks=all, idempotent, 256 B',
+    posthorn: sending('platformatic', sends, 1),
+    reference: { name: '@platformatic/kafka, batched by hand', block: byHand('platformatic', sends, true) },
+    goals: [{ id: 'G15.raw', unit: messagesPerSecond, atLeast: 0.7 }],
+  },
+  {
+    what: 'the same beside ours by kafkajs',
+    posthorn: sending('platformatic', sends, 1),
+    reference: { name: 'ours by kafkajs', block: sending('kafkajs', sends, 1) },
+    goals: [{ id: 'G15.kafkajs', unit: messagesPerSecond, atLeast: 1.8 }],
+  },
+  {
+    what: 'Kafka consume by kafkajs, at least once, async handler',
+    posthorn: consuming('kafkajs', reads, false),
+    reference: { name: 'kafkajs eachBatch', block: consumedByHand(reads, 'batch') },
+    goals: [{ id: 'G16.raw', unit: messagesPerSecond, atLeast: 0.6 }],
+  },
+  {
+    what: 'the same with a batch handler',
+    posthorn: consuming('kafkajs', reads, true),
+    reference: { name: 'kafkajs eachBatch', block: consumedByHand(reads, 'batch') },
+    goals: [{ id: 'G16.batch', unit: messagesPerSecond, atLeast: 0.85 }],
+  },
+  {
+    what: 'the same beside a commit per message',
+    posthorn: consuming('kafkajs', reads, false),
+    reference: { name: 'kafkajs eachMessage, each committed', block: consumedByHand(5_000, 'message') },
+    goals: [{ id: 'G16.naive', unit: messagesPerSecond, atLeast: 1.2 }],
+  },
+  {
+    what: 'Kafka consume by @platformatic/kafka beside ours by kafkajs',
+    posthorn: consuming('platformatic', reads, false),
+    reference: { name: 'ours by kafkajs', block: consuming('kafkajs', reads, false) },
+    goals: [{ id: 'G16.platformatic', unit: messagesPerSecond, atLeast: 1 }],
+  },
+  {
+    what: 'Kafka from send to handler at 500/s, by kafkajs',
+    posthorn: latency('kafkajs'),
+    reference: { name: 'kafkajs by hand', block: rawLatency },
+    goals: [
+      { id: 'G21.kafka-p50', unit: 'ms p50', atMost: 1.4 },
+      { id: 'G21.kafka-p99', unit: 'ms p99', atMost: 2 },
+    ],
+  },
+]
+
+export const { cases, prepare }: BenchFile = {
+  cases: rows,
+  async prepare() {
+    await ensure('kafka')
+    return async () => {}
+  },
+}
