@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, fixed, idempotent, retry, topic } from '../../packages/posthorn/src/index.ts'
 
-const [url = '', folder = '', order = 'none', poison = '', window = '500'] = process.argv.slice(2)
+const [url = '', folder = '', order = 'none', poison = '', window = '500', namespace = ''] = process.argv.slice(2)
 
 /** What a member writes down before it does anything else, so that a kill cannot take it back. */
 const note = (file: string, line: string): void => appendFileSync(join(folder, file), `${line}\n`)
@@ -13,7 +13,7 @@ const noted = (file: string): string => (existsSync(join(folder, file)) ? readFi
 const work = topic<{ n: number }>('work', { groups: [{ name: 'g', order: order === 'key' ? 'key' : 'none' }] })
 const tries = 5
 
-const broker = await connect(url, { log: false })
+const broker = await connect(url, { log: false, namespace })
 const options = {
   group: 'g',
   order: order === 'key' ? 'key' : 'none',
@@ -44,8 +44,8 @@ await broker.consume(
   },
 )
 for (;;) {
-  const { backlog } = await broker.lag(work, { group: 'g' })
-  if (backlog === 0) break
+  const lag = await broker.lag(work, { group: 'g' }).catch(() => undefined)
+  if (lag?.backlog === 0) break
   await sleep(50)
 }
 await broker.close()

@@ -41,12 +41,13 @@ export async function poisonRun(options: {
   own?.exec('PRAGMA journal_mode = WAL; CREATE TABLE app_effects (no INTEGER PRIMARY KEY, id TEXT)')
   const work = topic<{ n: number }>('work', { groups: [{ name: 'g', order }] })
   const poison = `m${Math.floor(messages / 2)}`
-  const broker = await connect(url, { log: false })
+  const namespace = `poison-${process.pid}-${Math.round(from)}`
+  const broker = await connect(url, { log: false, namespace })
   try {
     const bodies = Array.from({ length: messages }, (_, n) => ({ body: { n }, id: `m${n}`, key: `k${n % 25}` }))
     for (const sent of await broker.producer().sendBatch(work, bodies)) if (!sent.ok) throw sent.error
     let deaths = 0
-    while (deaths < mostLives && (await life([url, folder, order, poison, `${messages}`])) !== 0) deaths++
+    while (deaths < mostLives && (await life([url, folder, order, poison, `${messages}`, namespace])) !== 0) deaths++
     const letters: Record<string, string> = {}
     for await (const { id, reason } of broker.deadLetters(work, { group: 'g' }).list()) letters[id] = reason
     const effects =

@@ -45,14 +45,17 @@ export function handling(
     task.starts++
     if (arrival.expiresAt !== undefined && arrival.expiresAt <= clock.now()) return expired(task)
     if (!task.alone) return begin(task)
-    if (bring.unsettledAlone(task) >= poisonAt)
+    if (bring.unsettledAlone(task) >= poisonAt) {
+      runtime.alone.copyEnded(arrival.id)
       return bring.bury(
         task,
         letterOf('poison', `${poisonAt} starts alone were never settled: it ends or hangs its process`, task),
       )
+    }
     const marked = await bring.mark(task)
     if (marked !== 'go') return marked
     const brought = await begin(task)
+    runtime.alone.copyEnded(arrival.id)
     if (typeof brought === 'object') await bring.unmark(task)
     return brought
   }

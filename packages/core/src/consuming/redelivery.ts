@@ -18,6 +18,8 @@ export type Brought =
 const shortWaitMs = 1_000
 /** Before a dead letter or a retry copy that failed is tried again. */
 const secondThoughtMs = 1_000
+/** Between two looks whether the copy of another suspect has ended. */
+const copyTurnMs = 200
 
 /** Brings failed messages back, or puts them on the shelf, by the cheapest way that the broker has and that keeps what was promised. */
 export function redelivery(runtime: Runtime, settings: Settings, handedBack: (task: Task) => void) {
@@ -132,15 +134,21 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
     },
 
     /** Marks that it starts alone: nothing to do where the mark came with it. */
-    async mark(task: Task): Promise<'go' | Settled> {
+    async mark(task: Task): Promise<'go' | Brought> {
       const { source } = task.session
       if (source.mark !== undefined) {
         const marked = await source.mark(task.arrival.token)
         return marked === 'ok' ? 'go' : marked
       }
       if (task.arrival.lone > 0 && !begun(task)) return 'go'
+      // A copy that lies in hand when the process ends looks as if it had started: so there is one at a time.
+      const { id } = task.arrival
+      if (!runtime.alone.copyMayLeave(id, runtime.clock.now())) return { waitMs: copyTurnMs }
       const sent = await runtime.relay(copyOf(task, { lone: task.arrival.lone + 1 }))
-      if (!sent.ok) return 'go'
+      if (!sent.ok) {
+        runtime.alone.copyEnded(id)
+        return { waitMs: secondThoughtMs }
+      }
       return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
     },
   }
