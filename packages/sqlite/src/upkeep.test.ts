@@ -1,0 +1,82 @@
+import { isMessagingError } from '@posthorn/core'
+import { expect, test } from 'vitest'
+import { connected, freshPath, membership, message, never, texts, topicOf } from '../test/stage.ts'
+import { hubOf } from './hub.ts'
+import { settingsOf } from './options.ts'
+import { tidy } from './upkeep.ts'
+
+const day = 86_400_000
+
+test('what every group has settled goes after its retention, what one has not stays, and the places are not used again', async () => {
+  const path = freshPath()
+  const driver = await connected(path)
+  const groups = ['a', 'b'].map((name) => ({ name, order: 'none', filter: undefined }) as const)
+  const topic = topicOf('t', { groups, retentionMs: day })
+  await driver.declare(topic, never)
+  await driver.send(
+    ['1', '2', '3'].map((text) => message('t', text)),
+    { signal: never },
+  )
+  const a = await driver.open(membership(topic, { group: 'a' }), never)
+  const b = await driver.open(membership(topic, { group: 'b' }), never)
+  const settle = async (source: typeof a, count: number): Promise<void> => {
+    const got = await source.receive(count, never)
+    await source.settle(got.map(({ token }) => ({ token, verdict: 'ack' })))
+  }
+  await settle(a, 3)
+  await settle(b, 1)
+  const hub = await hubOf(settingsOf(path), 1_000)
+  const round = (later: number): Promise<boolean> => hub.writer.write((work) => tidy(work, Date.now() + later, 0))
+  const left = async (): Promise<string> => {
+    const found = []
+    for await (const each of driver.query?.(
+      topic,
+      { id: undefined, key: undefined, from: undefined, to: undefined },
+      never,
+    ) ?? [])
+      found.push(each)
+    return texts(found)
+  }
+  await round(0)
+  expect(await left()).toBe('1 2 3')
+  await round(2 * day)
+  expect(await left()).toBe('2 3')
+  await settle(b, 2)
+  await round(2 * day)
+  expect(await left()).toBe('')
+  await expect(a.seek?.({ position: '2' })).rejects.toSatisfy((error) => isMessagingError(error, 'stale'))
+  expect(await driver.send([message('t', '4')], { signal: never })).toEqual([{ ok: true, position: '4' }])
+  await hub.release()
+  await driver.close()
+})
+
+test('where no group is known and no retention is named, everything stays for the first', async () => {
+  const path = freshPath()
+  const driver = await connected(path)
+  const topic = topicOf('t', { groups: [] })
+  await driver.declare(topic, never)
+  await driver.send([message('t', '1')], { signal: never })
+  const hub = await hubOf(settingsOf(path), 1_000)
+  await hub.writer.write((work) => tidy(work, Date.now() + 900 * day, 0))
+  const source = await driver.open(membership(topic), never)
+  expect(texts(await source.receive(1, never))).toBe('1')
+  await hub.release()
+  await driver.close()
+})
+
+test('a broadcast group whose process gave no sign for long is forgotten with what it held up', async () => {
+  const path = freshPath()
+  const driver = await connected(path)
+  const topic = topicOf('t', { groups: [], retentionMs: 1 })
+  await driver.declare(topic, never)
+  await driver.open(membership(topic, { mode: 'broadcast', group: 'gone', from: 'latest' }), never)
+  await driver.send([message('t', '1')], { signal: never })
+  const hub = await hubOf(settingsOf(path), 1_000)
+  const groups = (): Promise<unknown> => hub.read((sql) => sql.row('SELECT count(*) AS n FROM posthorn_group')?.['n'])
+  await hub.writer.write((work) => tidy(work, Date.now() + 60_000, 0))
+  expect(await groups()).toBe(1)
+  await hub.writer.write((work) => tidy(work, Date.now() + 300_000, 0))
+  expect(await groups()).toBe(0)
+  await hub.release()
+  await driver.close()
+})

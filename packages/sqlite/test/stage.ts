@@ -1,0 +1,96 @@
+// What the tests of this package stand on.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type Dispatch,
+  type Driver,
+  newId,
+  planOf,
+  type Subscription,
+  systemClock,
+  type TopicSpec,
+} from '@posthorn/core/driver'
+import { type SqliteClient, type SqliteOptions, sqlite } from '../src/index.ts'
+
+/** A path in a folder of its own that goes with the process. */
+export function freshPath(name = 'app.db'): string {
+  const folder = mkdtempSync(join(tmpdir(), 'posthorn-sqlite-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return join(folder, name)
+}
+
+/** A connection as core would open it. */
+export function connected(options: string | SqliteOptions, connectTimeoutMs = 5_000): Promise<Driver<SqliteClient>> {
+  return planOf(sqlite(options)).connect({
+    namespace: '',
+    topology: 'declare',
+    connectTimeoutMs,
+    clock: systemClock,
+    clientId: 'test',
+    report: () => {},
+    signal: new AbortController().signal,
+  }) as Promise<Driver<SqliteClient>>
+}
+
+/** A topic with one group. */
+export function topicOf(name: string, over: Partial<TopicSpec> = {}): TopicSpec {
+  return {
+    name,
+    partitions: 1,
+    groups: [{ name: 'g', order: 'none', filter: undefined }],
+    retentionMs: undefined,
+    keyed: false,
+    priority: undefined,
+    on: undefined,
+    ...over,
+  }
+}
+
+/** A member of the group `g`. */
+export function membership(source: TopicSpec, over: Partial<Subscription> = {}): Subscription {
+  return {
+    source,
+    mode: 'shared',
+    group: 'g',
+    member: newId(Date.now()),
+    order: 'none',
+    window: 100,
+    from: 'earliest',
+    filter: undefined,
+    report: () => {},
+    ...over,
+  }
+}
+
+/** A message with a text as its body. */
+export function message(topic: string, text: string, over: Partial<Dispatch> = {}): Dispatch {
+  return {
+    id: newId(Date.now()),
+    topic,
+    key: undefined,
+    tag: undefined,
+    headers: {},
+    body: Buffer.from(text),
+    contentType: 'text/plain',
+    sentAt: Date.now(),
+    expiresAt: undefined,
+    priority: undefined,
+    version: undefined,
+    generation: 0,
+    failures: 0,
+    history: [],
+    lone: 0,
+    replyTo: undefined,
+    correlationId: undefined,
+    ...over,
+  }
+}
+
+/** A signal that never fires. */
+export const never: AbortSignal = new AbortController().signal
+
+/** Bodies as text. */
+export function texts(arrivals: readonly { readonly body: Uint8Array }[]): string {
+  return arrivals.map(({ body }) => Buffer.from(body).toString()).join(' ')
+}
