@@ -155,7 +155,9 @@ async function openAt(
   )
   // The client's own deadline starts anew with every byte, so a peer that drips would hold us for ever.
   const model = await within(trying, timeoutMs, clock).catch((error) => {
-    throw translated(error, about)
+    throw /Expected ConnectionOpenOk/.test(String(error))
+      ? unopened(error, about, settings.vhost)
+      : translated(error, about)
   })
   if (model !== undefined) return model
   trying.then(
@@ -163,6 +165,15 @@ async function openAt(
     () => {},
   )
   throw new MessagingError('unavailable', `${about}: no answer within ${Math.round(timeoutMs)} ms`)
+}
+
+/** amqplib does not tell why: there is no such virtual host, or it is not ours to use, or the broker is just starting. So it may pass. */
+function unopened(cause: unknown, about: string, vhost: string): MessagingError {
+  return new MessagingError(
+    'unavailable',
+    `${about}: it does not open the virtual host ${JSON.stringify(vhost)}; is it there, and may this user use it?`,
+    { cause },
+  )
 }
 
 /** What a promise gives, or undefined when it takes longer. */
