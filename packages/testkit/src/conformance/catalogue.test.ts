@@ -6,6 +6,7 @@ import { capabilityTable } from '../capability-table.ts'
 import { chapters, scenarioNamed } from './chapters.ts'
 import { differences } from './claims.ts'
 import { columnOf, matrixTable } from './matrix.ts'
+import { conformancePage } from './page.ts'
 import { rules } from './rules.ts'
 
 const scenarios = chapters.flatMap((chapter) => chapter.scenarios)
@@ -62,4 +63,11 @@ test('the matrix keeps what another harness of the adapter could do, and has a r
     `| \`${first.id}\` | ${first.says} | – | passed |`,
     `| \`${second.id}\` | ${second.says} | – | refused as declared |`,
   ])
+})
+
+test('the page names every scenario, every rule and what an adapter did', () => {
+  const page = conformancePage({ x: { 'settle.twice': 'refused as declared' } })
+  for (const { id } of scenarios) expect(page).toContain(`| \`${id}\` |`)
+  expect(page).toMatch(/`settle\.twice` \|[^\n]*\| refused \| `[a-z-]+`/)
+  expect(page).toContain('| 24 | `ending.rule-24-scope` |')
 })
