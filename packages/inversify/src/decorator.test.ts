@@ -54,8 +54,7 @@ describe('@consumer, built', () => {
       '--types',
       'node',
       '--skipLibCheck',
-      '--customConditions',
-      'posthorn:source',
+      '--noResolve',
     ]
     execFileSync(
       'tsc',
