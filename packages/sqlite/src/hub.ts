@@ -77,7 +77,7 @@ async function opened(path: string, settings: SqliteSettings, timeoutMs: number)
   return {
     file,
     writer: writerOf(file.writer, { path, synchronous: settings.synchronous, busyMs }),
-    wake: wakeOf(file.writer, settings.probeMs),
+    wake: wakeOf(file.writer, path, settings.probeMs),
   }
 }
 

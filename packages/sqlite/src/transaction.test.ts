@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connectAdapter, isMessagingError, topic } from '@posthorn/core'
+import { type Broker, connectAdapter, isMessagingError, topic } from '@posthorn/core'
 import { expect, test } from 'vitest'
 import { connected, freshPath, membership, message, never, texts, topicOf } from '../test/stage.ts'
 import { sqlite, sqliteTx } from './index.ts'
@@ -64,7 +64,8 @@ test('a send without tx inside the open transaction of the same flow is refused;
   })
   await beside
   const found: number[] = []
-  for await (const { body } of broker.query(orders, {})) found.push((body as { n: number }).n)
+  for await (const { body } of (broker as Broker<{ replay: true; query: true }>).query(orders, {}))
+    found.push((body as { n: number }).n)
   expect(found).toEqual([0, 3, 1])
   await broker.close()
 })

@@ -1,6 +1,7 @@
+import { type FSWatcher, watch } from 'node:fs'
 import type { Sql } from './sql.ts'
 
-/** Tells who waits that there may be something: at once for what this process wrote, within a probe for what others did. */
+/** Tells who waits that there may be something: at once for what this process wrote, soon for what others did. */
 export interface Wake {
   /** Calls back after each commit that touched one of these topics, and after each of another process. */
   listen(touches: (topic: number) => boolean, call: () => void): () => void
@@ -14,19 +15,25 @@ export interface Wake {
   stop(): void
 }
 
-/** After so many probes in vain the pause doubles, which halves what a process burns that only waits. */
-const quietAfter = 200
+/** After so many probes without any news the probing ends and the file is watched. */
+const quietAfter = 20
+/** How often a watched file is probed all the same: an event may be lost. */
+const watchedMs = 1_000
 
 /**
- * `PRAGMA data_version` on the writing handle changes when any other handle has committed; it reads one word of shared memory (2.6 µs). One
- * timer for the whole process, and only while somebody listens.
+ * `PRAGMA data_version` on the writing handle changes when any other handle has committed; it reads one word of shared memory (2.6 µs). While
+ * there is news it is probed every `probeMs`: cheaper than an event for each commit. When there is none, the write-ahead log is watched, so
+ * that a process that only waits costs next to nothing. Where watching is not to be had the probing goes on, half as often.
  */
-export function wakeOf(writer: Sql, probeMs: number): Wake {
+export function wakeOf(writer: Sql, path: string, probeMs: number): Wake {
   const listeners = new Set<{ readonly touches: (topic: number) => boolean; readonly call: () => void }>()
   const watchers = new Set<{ readonly call: () => void }>()
   let timer: NodeJS.Timeout | undefined
-  /** Probes since somebody else last wrote. */
+  let watcher: FSWatcher | undefined
+  /** Undefined until it was tried. */
+  let watchable: boolean | undefined = process.platform === 'linux' || process.platform === 'darwin' ? undefined : false
   let quiet = 0
+  let over = false
   let version = versionNow()
 
   function versionNow(): number {
@@ -46,53 +53,87 @@ export function wakeOf(writer: Sql, probeMs: number): Wake {
     for (const { call } of [...listeners]) call()
     for (const { call } of [...watchers]) call()
   }
+  function unwatch(): void {
+    watcher?.close()
+    watcher = undefined
+  }
+  /** Something happens: back to probing. */
+  function stir(): void {
+    if (watcher === undefined) return
+    unwatch()
+    quiet = 0
+    clearTimeout(timer)
+    timer = undefined
+    probe()
+    arm()
+  }
+  function startWatching(): void {
+    try {
+      watcher = watch(`${path}-wal`, stir)
+      watcher.on('error', () => {
+        watchable = false
+        stir()
+      })
+      watchable = true
+    } catch {
+      watchable = false
+    }
+  }
   function next(): NodeJS.Timeout {
-    return setTimeout(
-      () => {
-        probe()
-        timer = undefined
-        arm()
-      },
-      quiet > quietAfter ? 2 * probeMs : probeMs,
-    )
+    const idle = quiet > quietAfter
+    if (idle && watcher === undefined && watchable !== false) startWatching()
+    const ms = watcher !== undefined ? watchedMs : idle ? 2 * probeMs : probeMs
+    const armed = setTimeout(() => {
+      timer = undefined
+      probe()
+      arm()
+    }, ms)
+    return armed
   }
   function arm(): void {
-    if (listeners.size + watchers.size === 0) {
+    if (over || listeners.size + watchers.size === 0) {
       clearTimeout(timer)
       timer = undefined
+      unwatch()
       return
     }
-    timer ??= next()
+    if (timer === undefined) {
+      const watched = watcher !== undefined
+      timer = next()
+      // What was written between the last probe and the first event.
+      if (!watched && watcher !== undefined) probe()
+    }
     // A source that waits keeps the process, as a socket would; a relay does not.
     if (listeners.size > 0) timer.ref()
     else timer.unref()
+    if (listeners.size > 0) watcher?.ref()
+    else watcher?.unref()
+  }
+  function added<T>(to: Set<T>, entry: T): () => void {
+    to.add(entry)
+    arm()
+    return () => {
+      to.delete(entry)
+      // Whoever received asks again in a moment; a timer that finds nobody ends by itself.
+      if (over) arm()
+    }
   }
   return {
-    listen(touches, call) {
-      const entry = { touches, call }
-      listeners.add(entry)
-      arm()
-      return () => {
-        listeners.delete(entry)
-        arm()
-      }
-    },
-    watch(call) {
-      const entry = { call }
-      watchers.add(entry)
-      arm()
-      return () => {
-        watchers.delete(entry)
-        arm()
-      }
-    },
+    listen: (touches, call) => added(listeners, { touches, call }),
+    watch: (call) => added(watchers, { call }),
     topics(touched) {
+      stir()
       for (const topic of touched) for (const { touches, call } of [...listeners]) if (touches(topic)) call()
     },
     held() {
+      stir()
       for (const { call } of [...watchers]) call()
     },
     probe,
-    stop: () => clearTimeout(timer),
+    stop() {
+      over = true
+      clearTimeout(timer)
+      unwatch()
+    },
   }
 }

@@ -75,7 +75,8 @@ export function writerOf(
   function begin(sync: boolean): void {
     const wanted = sync && synchronous === 'full'
     if (wanted !== syncing) {
-      sql.run(wanted ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL')
+      // Never a statement that was prepared before: SQLite sets this while it prepares, not when it runs.
+      database.exec(wanted ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL')
       syncing = wanted
     }
     sql.run('BEGIN IMMEDIATE')

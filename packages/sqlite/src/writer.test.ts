@@ -1,0 +1,68 @@
+import { isMessagingError } from '@posthorn/core'
+import { expect, test } from 'vitest'
+import { freshPath } from '../test/stage.ts'
+import { hubOf } from './hub.ts'
+import { settingsOf } from './options.ts'
+import type { Work } from './writer.ts'
+
+const level = ({ sql }: Work): unknown => sql.database.prepare('PRAGMA synchronous').get()?.['synchronous']
+
+test('what must survive a loss of power is synced, however often it alternates with what need not', async () => {
+  const hub = await hubOf(settingsOf(freshPath()), 1_000)
+  for (let n = 0; n < 3; n++) {
+    expect(await hub.writer.write(level, { sync: false })).toBe(1)
+    expect(await hub.writer.write(level)).toBe(2)
+    expect(await hub.writer.write(level)).toBe(2)
+  }
+  // One that must is enough for all of its transaction.
+  expect(await Promise.all([hub.writer.write(level, { sync: false }), hub.writer.write(level)])).toEqual([2, 2])
+  const held = await hub.writer.begin()
+  expect(level(held.work)).toBe(2)
+  held.rollback()
+  await hub.release()
+})
+
+test("with synchronous: 'normal' nothing is synced on its own", async () => {
+  const hub = await hubOf(settingsOf({ path: freshPath(), synchronous: 'normal' }), 1_000)
+  expect(await hub.writer.write(level)).toBe(1)
+  await hub.release()
+})
+
+test('work of one turn is one transaction; work that throws takes back only itself', async () => {
+  const hub = await hubOf(settingsOf(freshPath()), 1_000)
+  await hub.writer.write(({ sql }) => sql.database.exec('CREATE TABLE t (n INTEGER)'))
+  const after: number[] = []
+  const put = (n: number, fail = false): Promise<unknown> =>
+    hub.writer.write((work) => {
+      work.sql.run('INSERT INTO t VALUES (?)', n)
+      work.after(() => void after.push(n))
+      if (fail) throw new Error('no')
+    })
+  const results = await Promise.allSettled([put(1), put(2, true), put(3)])
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  expect(after).toEqual([1, 3])
+  expect(await hub.read((sql) => sql.rows('SELECT n FROM t').map((row) => row['n']))).toEqual([1, 3])
+  await hub.release()
+})
+
+test('what was aborted while it waited was not written, and says so at once', async () => {
+  const hub = await hubOf(settingsOf(freshPath()), 1_000)
+  const held = await hub.writer.begin()
+  const stop = new AbortController()
+  const writing = hub.writer.write(({ sql }) => sql.run('DELETE FROM posthorn_meta'), { signal: stop.signal })
+  stop.abort()
+  await expect(writing).rejects.toSatisfy((error) => isMessagingError(error, 'aborted') && error.outcome === 'failed')
+  held.commit()
+  expect(await hub.read((sql) => sql.row('SELECT count(*) AS n FROM posthorn_meta')?.['n'])).toBe(1)
+  await hub.release()
+})
+
+test('after the last who uses it has let go, the file is closed and refuses', async () => {
+  const path = freshPath()
+  const [a, b] = [await hubOf(settingsOf(path), 1_000), await hubOf(settingsOf(path), 1_000)]
+  await a.release()
+  await a.release()
+  expect(await b.writer.write(({ sql }) => sql.row('SELECT 1 AS n')?.['n'])).toBe(1)
+  await b.release()
+  await expect(b.writer.write(() => 1)).rejects.toSatisfy((error) => isMessagingError(error, 'closed'))
+})
