@@ -4,8 +4,9 @@ import type { ConsumerOverride } from '../consuming/settings.ts'
 import { planOf } from '../driver/adapter.ts'
 import { reconnectPause } from '../driver/backoff.ts'
 import { systemClock } from '../driver/clock.ts'
+import type { Dispatch } from '../driver/envelope.ts'
 import { newId } from '../driver/id.ts'
-import type { Driver, DriverContext, TopicSpec } from '../driver/seam.ts'
+import type { Driver, DriverContext, SendResult, TopicSpec } from '../driver/seam.ts'
 import { isMessagingError, MessagingError } from '../errors.ts'
 import type { Broker } from '../face/broker.ts'
 import type { Adapter, ConnectOptions, Need } from '../face/connecting.ts'
@@ -187,7 +188,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
           driver,
           clock,
           events,
-          relay: (messages) => Promise.all(messages.map((each) => relaying.send(each))),
+          relay: (messages) => Promise.all(messages.map((each) => strange(runtime, each) ?? relaying.send(each))),
         })
       : undefined
   Object.assign(runtime, { keeper })
@@ -207,6 +208,16 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
       if (given?.ours === true) await given.store.close()
     },
   })
+}
+
+/**
+ * Another process may have put away a message of a topic that this one has never seen. A log has the topic already; a broker of queues would
+ * find nothing bound under a name without lanes, so there it is left for a process that knows. What names its group needs no topic.
+ */
+function strange({ traits, topicNamed }: Runtime, { topic, group, letter }: Dispatch): SendResult | undefined {
+  const known = traits.history || group !== undefined || letter !== undefined || topicNamed(topic) !== undefined
+  if (known) return undefined
+  return { ok: false, error: new MessagingError('unavailable', `this process has not seen topic ${topic}`) }
 }
 
 /** Which topics this broker has seen, and that each is declared once. */
