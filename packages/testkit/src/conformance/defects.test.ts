@@ -8,7 +8,8 @@ import { chapters, scenarioNamed } from './chapters.ts'
 import type { Harness } from './harness.ts'
 import { type Found, killers } from './killers.ts'
 import { killOf } from './kills.ts'
-import { runScenario } from './outcome.ts'
+import { harnessWith, runScenario } from './outcome.ts'
+import { storeDefects, withStoreDefect } from './store-defects.ts'
 
 const harness: Harness = {
   name: 'memory',
@@ -50,4 +51,26 @@ describe.concurrent('found', () => {
       expect(kill, 'the scenario did not find the defect').toMatchObject({ killed: true })
     })
   }
+})
+
+describe.concurrent('found in stores', () => {
+  for (const [name, { sentence, found }] of Object.entries(storeDefects))
+    for (const id of found)
+      test(`${name} (${sentence}) by ${id}`, { timeout: 60_000 }, async () => {
+        const scenario = scenarioNamed(id)
+        expect.assert(scenario !== undefined)
+        const outcome = await runScenario(
+          scenario,
+          harnessWith(harness, (adapter) => withStoreDefect(adapter, name)),
+        )
+        expect(outcome).toMatchObject({ outcome: 'failed', inSetUp: false })
+      })
+
+  test('every scenario of a store finds a defect', () => {
+    const found = new Set(Object.values(storeDefects).flatMap((defect) => defect.found))
+    const all = chapters
+      .flatMap(({ scenarios }) => scenarios.map(({ id }) => id))
+      .filter((id) => id.startsWith('stores.'))
+    expect(all.filter((id) => !found.has(id))).toEqual([])
+  })
 })

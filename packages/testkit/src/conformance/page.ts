@@ -4,6 +4,7 @@ import { chapters } from './chapters.ts'
 import { killers } from './killers.ts'
 import type { Column } from './matrix.ts'
 import { rules } from './rules.ts'
+import { storeDefects } from './store-defects.ts'
 
 const signs: Readonly<Record<string, string>> = {
   passed: 'passed',
@@ -18,6 +19,8 @@ export function conformancePage(columns: Readonly<Record<string, Column>>): stri
   const finds = new Map<string, string[]>()
   for (const [defect, { own = [], always = [], once = [] }] of Object.entries(killers))
     for (const id of [...own, ...always, ...once]) finds.set(id, [...(finds.get(id) ?? []), `\`${defect}\``])
+  for (const [defect, { found }] of Object.entries(storeDefects))
+    for (const id of found) finds.set(id, [...(finds.get(id) ?? []), `\`${defect}\``])
   const count = chapters.reduce((sum, { scenarios }) => sum + scenarios.length, 0)
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   const sections = chapters.flatMap(({ layer, name, scenarios }) => [
