@@ -1,31 +1,41 @@
 // For the tests of this package: a broker in memory whose time stands still unless it is moved.
 import { type Adapter, type Broker, type ConnectOptions, connectAdapter, type Store } from '@posthorn/core'
+import type { Traits } from '@posthorn/core/driver'
 import { type MemoryClient, memory } from '@posthorn/memory'
 import { idempotent } from './idempotent.ts'
 import { openKeeper } from './keeper.ts'
+import { type Death, life, mortalAdapter, mortalStore } from './mortal.ts'
 
 let logs = 0
 
 /** A broker with the patterns, its clock in hand. `apart`: its store is one of its own, so that messages are relayed. */
-export async function rig(options: ConnectOptions & { readonly apart?: boolean } = {}): Promise<{
+export async function rig(
+  options: ConnectOptions & { readonly apart?: boolean; readonly traits?: Partial<Traits> } = {},
+): Promise<{
   readonly broker: Broker
   readonly clock: MemoryClient
-  /** Another process on the same log and store. */
-  readonly another: () => Promise<Broker>
+  /** Another process on the same log and store; it may die. */
+  readonly another: (death?: Death) => Promise<Broker>
 }> {
-  const { apart = false, ...connect } = options
+  const { apart = false, traits, ...connect } = options
   const log = `rig-${++logs}`
-  const adapter = (): Adapter => memory({ log, clock: 'manual' })
-  const open = (store?: Store): Promise<Broker> =>
+  const adapter = (lived = life(undefined)): Adapter => mortalAdapter(memory({ log, clock: 'manual' }), lived, traits)
+  const open = (store?: Store, lived?: ReturnType<typeof life>): Promise<Broker> =>
     connectAdapter(
-      adapter(),
+      adapter(lived),
       { log: false, ...(store === undefined ? {} : { store, singleHost: true }), ...connect },
       { openKeeper, inbox: idempotent },
     )
   const first = await open()
   const clock = first.driver.client as MemoryClient
-  if (!apart) return { broker: first, clock, another: open }
+  if (!apart) return { broker: first, clock, another: (death) => open(undefined, life(death)) }
   // The same log's store as another object: to the broker it is not its own, so what is held there is relayed.
   const store = { ...first.store }
-  return { broker: await open(store), clock, another: () => open(store) }
+  return { broker: await open(store), clock, another: (death) => another(store, death) }
+
+  // One life for both: the process that dies takes its driver and its store with it.
+  function another(store: Store, death: Death | undefined): Promise<Broker> {
+    const lived = life(death)
+    return open(death === undefined ? store : mortalStore(store, lived), lived)
+  }
 }
