@@ -140,7 +140,11 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
         const marked = await source.mark(task.arrival.token)
         return marked === 'ok' ? 'go' : marked
       }
-      if (task.arrival.lone > 0 && !begun(task)) return 'go'
+      if (task.arrival.lone > 0 && !begun(task)) {
+        // The acknowledgement of what it was copied from must be on its way, or both would come back.
+        for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+        return 'go'
+      }
       // A copy that lies in hand when the process ends looks as if it had started: so there is one at a time.
       const { id } = task.arrival
       if (!runtime.alone.copyMayLeave(id, runtime.clock.now())) return { waitMs: copyTurnMs }
