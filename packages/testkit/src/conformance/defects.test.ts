@@ -47,7 +47,9 @@ describe.concurrent('found', () => {
       expect.assert(scenario !== undefined)
       const clean = await runScenario(scenario, { ...harness, patienceMs: 15_000 })
       expect(clean.outcome).toBe('passed')
-      const kill = await killOf(scenario, harness, { defect, place })
+      let kill = await killOf(scenario, harness, { defect, place })
+      // What is about 50 ms can be missed by a machine that stands still for longer; what is never found is never found thrice.
+      for (let again = 0; again < 2 && !kill.killed; again++) kill = await killOf(scenario, harness, { defect, place })
       expect(kill, 'the scenario did not find the defect').toMatchObject({ killed: true })
     })
   }
