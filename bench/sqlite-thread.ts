@@ -1,4 +1,4 @@
-// Whether the database should live in a worker thread: the same commits on the event loop and beside it (docs/decisions/0004).
+// Whether the database should live in a worker thread: the same commits on the event loop and beside it (docs/decisions/0005).
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
