@@ -1,5 +1,9 @@
-/** The brokers that a package's tests talk to, as `pnpm brokers` names them. Their tests run one file after the other. */
+/** The brokers that a package's or an example's tests talk to, as `pnpm brokers` names them. Their tests run one file after the other. */
 export const neededBrokers: Readonly<Record<string, readonly string[]>> = {
+  posthorn: ['rabbitmq', 'kafka'],
   rabbitmq: ['rabbitmq'],
   kafka: ['kafka'],
+  'order-timeout': ['rabbitmq', 'kafka'],
+  // The smaller examples.
+  tests: ['rabbitmq', 'kafka'],
 }
