@@ -4,6 +4,9 @@ import { checkout } from './brokers/places.ts'
 
 type Names = Readonly<Record<string, string>>
 
+/** By path: a module by condition, or a file as it is. */
+export type Exports = Readonly<Record<string, Names | string>>
+
 /** A `package.json`, as far as the scripts look at it. */
 export interface Manifest {
   readonly name: string
@@ -15,8 +18,8 @@ export interface Manifest {
   readonly sideEffects?: boolean
   readonly engines?: Names
   readonly files?: readonly string[]
-  readonly exports?: Readonly<Record<string, Names>>
-  readonly publishConfig?: { readonly access?: string; readonly exports?: Readonly<Record<string, Names>> }
+  readonly exports?: Exports
+  readonly publishConfig?: { readonly access?: string; readonly exports?: Exports }
   readonly scripts?: Names
   readonly dependencies?: Names
   readonly optionalDependencies?: Names

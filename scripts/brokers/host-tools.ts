@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 
 /** A command that ended with a failure, with what it wrote. */
-export class CommandFailure extends Error {
+class CommandFailure extends Error {
   readonly output: string
   constructor(command: string, output: string) {
     super(`\`${command}\` failed:\n${output.trim().split('\n').slice(-20).join('\n')}`)

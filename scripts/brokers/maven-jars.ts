@@ -23,7 +23,7 @@ export interface JarSet {
 const javaMajor = 17
 
 /** Sees to a Java that is new enough. */
-export const needJava = async (orSet: string): Promise<void> => {
+const needJava = async (orSet: string): Promise<void> => {
   await needTools([{ file: 'java', probe: ['-version'], debian: 'default-jre-headless' }], orSet)
   const said = await run('java', ['-version'])
   const major = Number(/version "(\d+)/.exec(said)?.[1])

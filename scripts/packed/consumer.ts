@@ -12,7 +12,11 @@ export type Installer = 'npm' | 'pnpm'
 /** Every module of ours that can be loaded without a further package. */
 const importsOf = (packages: readonly Member[]): string =>
   packages
-    .flatMap(({ manifest: { name, exports = {} } }) => Object.keys(exports).map((path) => name + path.slice(1)))
+    .flatMap(({ manifest: { name, exports = {} } }) =>
+      Object.entries(exports)
+        .filter(([, target]) => typeof target !== 'string')
+        .map(([path]) => name + path.slice(1)),
+    )
     // The suite describes tests where it is imported, so it needs vitest around it.
     .filter((specifier) => specifier !== '@posthorn/testkit/conformance')
     .map((specifier) => `await import('${specifier}')\n`)
