@@ -54,8 +54,11 @@ export function parsePosition(position: string): { readonly partition: number; r
   return match === null ? undefined : { partition: Number(match[1]), offset: Number(match[2]) }
 }
 
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const text = (value: Uint8Array | string): string => (typeof value === 'string' ? value : decoder.decode(value))
+function text(value: Uint8Array | string): string {
+  if (typeof value === 'string') return value
+  const buffer = Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  return buffer.toString('utf8')
+}
 
 /** What only the source knows of a delivery. */
 export interface Handing {
@@ -104,6 +107,9 @@ export function arrivalOf(
     letter: decoded.letter,
     position: positionOf(place, record.offset),
     foreign,
-    ...handing,
+    token: handing.token,
+    deliveryCount: handing.deliveryCount,
+    lost: handing.lost,
+    fence: handing.fence,
   }
 }

@@ -17,11 +17,16 @@ export interface Item {
   readonly due: number
   /** Handed out and not settled. */
   inHand: boolean
+  /** Its start alone was noted and has not ended. */
+  marked: boolean
   /** What a hand-back put on it. */
   tried: Pick<Tried, 'failures' | 'history'> | undefined
 }
 
-/** Records that came together share a signal: one for the whole lane would gather listeners as long as the lane lives. */
+/**
+ * Some records share a signal. One for the whole lane would gather listeners as long as the lane lives; and to add one to a signal takes as long as it
+ * has listeners.
+ */
 interface Chunk {
   readonly lost: AbortController
   open: number
@@ -55,18 +60,23 @@ export interface Lane {
   progress(end?: 'clean' | undefined, finished?: readonly Item[]): Progress
   /** Notes that this one starts alone. */
   mark(item: Item): void
+  /** The start that was marked has ended. */
+  unmark(item: Item): void
   /** Offsets of this lane are committed in transactions from now on. */
   transactional: boolean
 }
+
+const chunkSize = 16
 
 /** What is fetched and unfinished at most; above it the partition is not read on. */
 const mostOpen = 4_000
 const mostOpenDelayed = 20_000
 const mostBytes = 16_777_216
 
-/** A lane that begins at `from`, as the last owner left it. */
-export function lane(place: Place, delayed: boolean, fence: bigint, from: Progress): Lane {
+/** A lane that begins at `from`, as the last owner left it; more is read ahead than a window takes at once. */
+export function lane(place: Place, delayed: boolean, fence: bigint, from: Progress, window: number): Lane {
   const track = tracker(from.offset)
+  const most = delayed ? mostOpenDelayed : Math.max(mostOpen, 4 * window)
   const chunks = new Set<Chunk>()
   let queue: Item[] = []
   let head = 0
@@ -82,8 +92,8 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
 
   const size = ({ value }: StoredRecord): number => (value?.length ?? 0) + 200
   const throttle = (): void => {
-    const full = track.unfinished >= (delayed ? mostOpenDelayed : mostOpen) || bytes >= mostBytes
-    const low = track.unfinished <= (delayed ? mostOpenDelayed : mostOpen) / 2 && bytes <= mostBytes / 2
+    const full = track.unfinished >= most || bytes >= mostBytes
+    const low = track.unfinished <= most * 0.75 && bytes <= mostBytes * 0.75
     if (full) self.reading?.pause()
     else if (low) self.reading?.resume()
   }
@@ -93,7 +103,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
     const arrival = arrivalOf(item.record, place, {
       token: item,
       // Who crashed may have started any of what it had fetched.
-      deliveryCount: item.record.offset < from.offset + mostOpen ? starts : 1,
+      deliveryCount: item.record.offset < from.offset + most ? starts : 1,
       lost: item.chunk.lost.signal,
       fence,
     })
@@ -128,24 +138,26 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
     push(read, next) {
       if (state !== 'open') return
       const records = finishedBefore.size === 0 ? read : read.filter(unfinished)
-      if (records.length > 0) {
-        const chunk: Chunk = { lost: new AbortController(), open: records.length }
-        chunks.add(chunk)
-        for (const record of records) {
-          bytes += size(record)
-          const due = delayed ? (arrivalOf(record, place).notBefore ?? 0) : 0
-          enqueue({
-            lane: self,
-            record,
-            place: track.add(record.offset),
-            chunk,
-            due,
-            inHand: false,
-            tried: tries.get(record.offset),
-          })
+      let chunk: Chunk | undefined
+      for (const [i, record] of records.entries()) {
+        if (i % chunkSize === 0) {
+          chunk = { lost: new AbortController(), open: Math.min(chunkSize, records.length - i) }
+          chunks.add(chunk)
         }
-        if (delayed) waiting.sort((a, b) => a.due - b.due || a.record.offset - b.record.offset)
+        bytes += size(record)
+        const due = delayed ? (arrivalOf(record, place).notBefore ?? 0) : 0
+        enqueue({
+          lane: self,
+          record,
+          place: track.add(record.offset),
+          chunk: chunk as Chunk,
+          due,
+          inHand: false,
+          marked: false,
+          tried: tries.get(record.offset),
+        })
       }
+      if (delayed) waiting.sort((a, b) => a.due - b.due || a.record.offset - b.record.offset)
       track.reach(next)
       throttle()
     },
@@ -184,6 +196,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       if (!item.inHand) return
       item.inHand = false
       inHand--
+      self.unmark(item)
       item.tried = tried ?? item.tried
       if (tried !== undefined) tries.set(item.record.offset, { offset: item.record.offset, ...tried })
       if (state !== 'open') return
@@ -229,7 +242,14 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
         transactional: self.transactional,
       }
     },
+    unmark(item) {
+      if (!item.marked) return
+      item.marked = false
+      const left = (alone?.starts ?? 0) - 1
+      if (alone?.offset === item.record.offset) alone = left > 0 ? { ...alone, starts: left } : undefined
+    },
     mark(item) {
+      item.marked = true
       const before = alone?.offset === item.record.offset ? alone.starts : 0
       alone = { offset: item.record.offset, starts: before + 1 }
     },

@@ -55,7 +55,13 @@ export async function privateSource(
   const wanted = (record: StoredRecord): boolean =>
     address === undefined || (record.key !== null && address.equals(record.key))
   const open = (at: Partition, topic: string, offset: number, end: number | undefined): void => {
-    const each = lane({ topic, kafkaTopic: at.topic, partition: at.partition }, false, 0n, beginning(offset))
+    const each = lane(
+      { topic, kafkaTopic: at.topic, partition: at.partition },
+      false,
+      0n,
+      beginning(offset),
+      subscription.window,
+    )
     lanes.push(each)
     if (end !== undefined) ends.set(each, end)
     each.reading = reader.add(at.topic, at.partition, offset, {

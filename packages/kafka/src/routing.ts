@@ -31,6 +31,13 @@ const dayMs = 86_400_000
 const retrySettings = { 'cleanup.policy': 'delete', 'retention.ms': String(7 * dayMs) }
 const replySettings = { 'cleanup.policy': 'delete', 'retention.ms': '600000', 'segment.ms': '600000' }
 
+/** `own`: the record's key is ours, not the message's. */
+interface Destination {
+  readonly topic: string
+  readonly partitions: number
+  readonly own: 'letter' | 'address' | undefined
+}
+
 interface RouterContext {
   readonly cluster: ClusterMap
   readonly names: Names
@@ -57,58 +64,67 @@ export function router(context: RouterContext): Router {
     made.add(name)
   }
   const prepareReplies = (): Promise<void> => ensure(names.replies, names.replies, replySettings, 1)
-  const byKey = async (topic: string, message: Dispatch, keyless: number): Promise<number> => {
-    const count = (await cluster.topic(topic)).partitions.length
-    const { partition, key } = message
-    if (partition !== undefined && message.group === undefined) {
-      if (partition >= 0 && partition < count) return partition
-      throw new MessagingError('invalid', `partition ${partition} of ${topic} does not exist; it has ${count}, from 0`)
-    }
-    return key === undefined ? keyless % count : partitionOfKey(Buffer.from(key, 'utf8'), count)
-  }
-  const target = async (
-    message: Dispatch,
-    keyless: number,
-  ): Promise<{ topic: string; partition: number; record: KafkaRecord }> => {
+  /** Where a message goes, without its partition; what is missing is made. */
+  const destinationOf = async (message: Dispatch, step: number): Promise<Destination> => {
     const topic = names.topic(message.topic)
     if (message.letter !== undefined) {
       const name = names.dead(message.topic, message.group)
       await ensure(topic, name, shelfSettings, 1)
-      return { topic: name, partition: 0, record: recordOf(message, now(), letterKey(message)) }
+      return { topic: name, partitions: 1, own: 'letter' }
     }
     if (message.topic.startsWith('~')) {
       await prepareReplies()
-      return { topic: names.replies, partition: 0, record: recordOf(message, now(), message.topic) }
+      return { topic: names.replies, partitions: 1, own: 'address' }
     }
-    if (message.group !== undefined) {
-      const waitMs = (message.notBefore ?? 0) - now()
-      const step = retrySteps.findIndex(({ upToMs }) => waitMs <= upToMs)
-      const name = names.retries(message.topic, message.group).at(step) as string
-      await ensure(topic, name, retrySettings)
-      return { topic: name, partition: await byKey(name, message, keyless), record: recordOf(message, now()) }
+    const name = message.group === undefined ? topic : (names.retries(message.topic, message.group).at(step) as string)
+    if (message.group !== undefined) await ensure(topic, name, retrySettings)
+    return { topic: name, partitions: (await cluster.topic(name)).partitions.length, own: undefined }
+  }
+  const stepOf = ({ group, notBefore }: Dispatch): number => {
+    if (group === undefined) return 0
+    const waitMs = (notBefore ?? 0) - now()
+    return retrySteps.findIndex(({ upToMs }) => waitMs <= upToMs)
+  }
+  const partitionOf = (message: Dispatch, { topic, partitions }: Destination, keyless: number): number => {
+    const { partition, key, group } = message
+    if (partition !== undefined && group === undefined) {
+      if (partition >= 0 && partition < partitions) return partition
+      throw new MessagingError(
+        'invalid',
+        `partition ${partition} of ${topic} does not exist; it has ${partitions}, from 0`,
+      )
     }
-    return { topic, partition: await byKey(topic, message, keyless), record: recordOf(message, now()) }
+    return key === undefined ? keyless % partitions : partitionOfKey(Buffer.from(key, 'utf8'), partitions)
   }
   const route = async (batch: readonly Dispatch[]): Promise<Routed> => {
     const parts: { topic: string; partition: number; records: KafkaRecord[] }[] = []
     const index = new Map<string, number>()
+    const destinations = new Map<string, Destination>()
     const results: (SendResult | undefined)[] = []
     const places: { part: number; index: number }[] = []
     // What has no key goes to one partition per batch: fewer, larger requests.
     const keyless = turn++
+    const time = now()
     for (const message of batch) {
       try {
-        if (message.body.length > settings.maxBytes)
-          throw new MessagingError(
-            'too-large',
-            `message ${message.id} has ${message.body.length} bytes and ${settings.maxBytes} are allowed; raise maxBytes and the topic's max.message.bytes, or send a reference`,
-          )
-        const { topic, partition, record } = await target(message, keyless)
-        const key = `${partition}/${topic}`
-        const at = index.get(key) ?? parts.push({ topic, partition, records: [] }) - 1
-        index.set(key, at)
-        const part = parts[at] as (typeof parts)[number]
-        places.push({ part: at, index: part.records.push(record) - 1 })
+        if (message.body.length > settings.maxBytes) throw tooLarge(message, settings.maxBytes)
+        const step = stepOf(message)
+        const kind = message.letter !== undefined ? 'letter' : step
+        const name =
+          message.group === undefined && kind === 0 ? message.topic : `${kind} ${message.group} ${message.topic}`
+        // Asked once per batch: to wait for each message would cost more than all the rest.
+        const to = destinations.get(name) ?? (await destinationOf(message, step))
+        destinations.set(name, to)
+        const key = to.own === 'letter' ? letterKey(message) : to.own === 'address' ? message.topic : undefined
+        const partition = to.own === undefined ? partitionOf(message, to, keyless) : 0
+        const place = `${partition}/${to.topic}`
+        let at = index.get(place)
+        if (at === undefined) {
+          at = parts.push({ topic: to.topic, partition, records: [] }) - 1
+          index.set(place, at)
+        }
+        const { records } = parts[at] as (typeof parts)[number]
+        places.push({ part: at, index: records.push(recordOf(message, time, key)) - 1 })
         results.push(undefined)
       } catch (error) {
         places.push({ part: -1, index: -1 })
@@ -125,4 +141,11 @@ export function router(context: RouterContext): Router {
     if (layout.makes && name !== undefined) await ensure(names.topic(topic), name, retrySettings)
   }
   return Object.assign(route, { prepareReplies, prepareRetries })
+}
+
+function tooLarge({ id, body }: Dispatch, most: number): MessagingError {
+  return new MessagingError(
+    'too-large',
+    `message ${id} has ${body.length} bytes and ${most} are allowed; raise maxBytes and the topic's max.message.bytes, or send a reference`,
+  )
 }

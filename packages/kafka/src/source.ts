@@ -1,5 +1,13 @@
 import { MessagingError } from '@posthorn/core'
-import { type Clock, type From, newId, pause, type Source, type Subscription } from '@posthorn/core/driver'
+import {
+  type Clock,
+  type From,
+  newId,
+  pause,
+  type Settled,
+  type Source,
+  type Subscription,
+} from '@posthorn/core/driver'
 import type { ClusterMap } from './cluster.ts'
 import { settleInTransaction, type Transact } from './effects.ts'
 import { Fault, messagingError } from './errors.ts'
@@ -60,6 +68,7 @@ export async function groupSource(
     fetcher: reader,
     drainMs: context.drainMs,
     group,
+    window: subscription.window,
     signal: closing.signal,
     place: () => member?.place,
     describe({ topic, partition }) {
@@ -148,6 +157,16 @@ export async function groupSource(
     if (out.failure !== undefined) throw out.failure
   }
 
+  const noted = async (item: Item, what: 'mark' | 'unmark'): Promise<Settled> => {
+    if (item.lane.lost || !item.inHand) return 'stale'
+    item.lane[what](item)
+    try {
+      await held.commit()
+      return item.lane.lost ? 'stale' : 'ok'
+    } catch {
+      return 'unknown'
+    }
+  }
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     for (const each of held.lanes) each.drain()
@@ -177,17 +196,8 @@ export async function groupSource(
       closed ??= close()
       return closed
     },
-    async mark(token) {
-      const item = token as Item
-      if (item.lane.lost || !item.inHand) return 'stale'
-      item.lane.mark(item)
-      try {
-        await held.commit()
-        return item.lane.lost ? 'stale' : 'ok'
-      } catch {
-        return 'unknown'
-      }
-    },
+    mark: (token) => noted(token as Item, 'mark'),
+    unmark: (token) => noted(token as Item, 'unmark'),
     seek: moveTo,
     async atomic(sends, settlements, until) {
       const place = (): ReturnType<typeof settleInTransaction> =>
