@@ -46,9 +46,15 @@ export function driverOf(
   return {
     client: clientOf(hub),
     store: storeOf(hub, namespace, clock, async () => {}),
-    async declare(topic, signal) {
+    async declare(topic, signal, tx) {
       open()
       if (signal.aborted) throw aborted(`the declaration of ${topic.name}`)
+      if (tx !== undefined && topology === 'declare') {
+        // The writer would wait for that transaction to end, and the transaction for this.
+        const { sql } = await openTransaction(tx, hub.path).work()
+        if (!isDeclared(sql, namespace, topic)) declareTopic(sql, namespace, topic)
+        return
+      }
       if (topology === 'none' || (await hub.read((sql) => isDeclared(sql, namespace, topic)))) return
       if (topology === 'declare') {
         await hub.writer.write(({ sql }) => declareTopic(sql, namespace, topic), { signal })
