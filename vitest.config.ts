@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config'
 import { neededBrokers } from './scripts/needed-brokers.ts'
 
-const ofBrokers = Object.keys(neededBrokers).map((name) => `packages/${name}/{src,test}/**/*.test.ts`)
+const ofBrokers = Object.keys(neededBrokers).flatMap((name) => [
+  `{packages,examples}/${name}/{src,test}/**/*.test.ts`,
+  `examples/${name}/*.test.ts`,
+])
 
 export default defineConfig({
   test: {
