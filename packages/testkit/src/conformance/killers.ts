@@ -18,6 +18,12 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   'ack-on-close': {
     own: ['close.source-gives-back', 'settle.unsettled-comes-back'],
   },
+  'answer-empty-send': {
+    own: ['send.empty-batch'],
+  },
+  'answer-empty-settle': {
+    own: ['settle.empty-batch'],
+  },
   'atomic-in-parts': {
     own: ['together.none'],
   },
@@ -26,6 +32,9 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   },
   'cancel-outside-transaction': {
     own: ['timing.cancel-in-a-transaction', 'together.cancel-rolls-back'],
+  },
+  'close-once': {
+    own: ['close.source-twice'],
   },
   'confirm-before-held': {
     own: ['cancel.by-another'],
@@ -39,6 +48,12 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   },
   'count-stands-still': {
     own: ['settle.counted-starts'],
+  },
+  'declare-says-yes': {
+    own: ['declare.check-finds-nothing'],
+  },
+  'declare-waits': {
+    own: ['together.declare-in-a-transaction'],
   },
   'deliver-50ms-early': {
     own: ['delay.not-early'],
@@ -303,6 +318,9 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   'shelf-keeps': {
     own: ['shelf.remove'],
   },
+  'shelf-never-ends': {
+    own: ['shelf.empty'],
+  },
   'shelf-removes-all': {
     own: ['shelf.remove'],
   },
@@ -350,5 +368,8 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
       'sending.rule-2-order-of-a-key',
       'settle.out-of-order',
     ],
+  },
+  'unmark-nothing': {
+    own: ['settle.unmark'],
   },
 }

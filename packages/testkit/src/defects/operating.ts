@@ -1,10 +1,16 @@
 // Ways in which what is around sending and receiving may be wrong.
-import type { Shelf } from '@posthorn/core/driver'
+import { isMessagingError, type Shelf } from '@posthorn/core/driver'
 import { always, but, type DefectKind, hanging, once, type Strike } from './place.ts'
 
 /** Leaves out what it is told to. */
 async function* skipping<T>(items: AsyncIterable<T>, strike: Strike): AsyncGenerator<T> {
   for await (const item of items) if (!strike()) yield item
+}
+
+/** Ends only with its signal. */
+async function* endless<T>(items: AsyncIterable<T>, signal: AbortSignal, strike: Strike): AsyncGenerator<T> {
+  yield* items
+  if (strike()) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 }
 
 function shelving(
@@ -26,6 +32,31 @@ function shelving(
 }
 
 export const operating = {
+  'declare-says-yes': {
+    sentence: 'a topic that is not there is told to be there',
+    place: always,
+    wrap: (driver, strike) =>
+      but(driver, {
+        async declare(topic, signal, tx) {
+          try {
+            await driver.declare(topic, signal, tx)
+          } catch (error) {
+            if (!isMessagingError(error, 'not-found') || !strike()) throw error
+          }
+        },
+      }),
+  },
+  'declare-waits': {
+    sentence: 'a declaration within a transaction waits for its end, and the transaction for it',
+    place: always,
+    wrap: (driver, strike) =>
+      but(driver, {
+        declare: (topic, signal, tx) => (tx !== undefined && strike() ? hanging() : driver.declare(topic, signal, tx)),
+      }),
+  },
+  'shelf-never-ends': shelving('a listing of dead letters waits for more', (shelf, strike) => ({
+    list: (signal) => endless(shelf.list(signal), signal, strike),
+  })),
   'cancel-lies': {
     sentence: 'a cancel is told to be done and is not',
     place: always,

@@ -108,8 +108,12 @@ export const receiving = {
     place: always,
     wrap: (driver, strike) =>
       but(driver, {
-        declare: (topic, signal) =>
-          driver.declare(topic.groups.some(({ filter }) => filter !== undefined) ? unfiltered(topic) : topic, signal),
+        declare: (topic, signal, tx) =>
+          driver.declare(
+            topic.groups.some(({ filter }) => filter !== undefined) ? unfiltered(topic) : topic,
+            signal,
+            tx,
+          ),
         open: (subscription, signal) =>
           driver.open(
             subscription.filter !== undefined && strike() ? { ...subscription, filter: undefined } : subscription,

@@ -173,6 +173,14 @@ export const sending = {
     wrap: (driver, strike) =>
       but(driver, { send: (batch, control) => (strike() ? hanging() : driver.send(batch, control)) }),
   },
+  'answer-empty-send': {
+    sentence: 'a send of nothing has a result',
+    place: always,
+    wrap: (driver, strike) =>
+      but(driver, {
+        send: async (batch, control) => (batch.length === 0 && strike() ? [held] : driver.send(batch, control)),
+      }),
+  },
   'receipts-reversed': {
     sentence: 'the results of a batch come in the wrong order',
     place: always,

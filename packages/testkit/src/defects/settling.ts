@@ -1,5 +1,6 @@
 // Ways in which settling may be wrong.
 import type { Settled, Settlement, Source } from '@posthorn/core/driver'
+import { MessagingError } from '@posthorn/core/driver'
 import { always, but, type DefectKind, hanging, once, type Strike, seldom, withSources } from './place.ts'
 
 /** Changes settlements on their way to the broker. */
@@ -158,6 +159,31 @@ export const settling = {
         but(source, { settle: (batch) => (strike() ? hanging() : source.settle(batch)) }),
       ),
   },
+  'answer-empty-settle': {
+    sentence: 'a settlement of nothing has an answer',
+    place: always,
+    wrap: (driver, strike) =>
+      withSources(driver, (source) =>
+        but(source, {
+          settle: async (batch) => (batch.length === 0 && strike() ? ['ok'] : source.settle(batch)),
+        }),
+      ),
+  },
+  'close-once': {
+    sentence: 'a source that is closed again rejects',
+    place: always,
+    wrap: (driver, strike) =>
+      withSources(driver, (source) => {
+        let over = false
+        return but(source, {
+          async close() {
+            if (over && strike()) throw new MessagingError('closed', 'a seeded defect closes a source only once')
+            over = true
+            await source.close()
+          },
+        })
+      }),
+  },
   'extend-nothing': {
     sentence: 'a lease is told to be extended and is not',
     place: always,
@@ -178,6 +204,16 @@ export const settling = {
         const { mark } = source
         if (mark === undefined) return source
         return but(source, { mark: async (token) => (strike() ? 'ok' : mark.call(source, token)) })
+      }),
+  },
+  'unmark-nothing': {
+    sentence: 'a start that ended still counts as one that never did',
+    place: always,
+    wrap: (driver, strike) =>
+      withSources(driver, (source) => {
+        const { unmark } = source
+        if (unmark === undefined) return source
+        return but(source, { unmark: async (token) => (strike() ? 'ok' : unmark.call(source, token)) })
       }),
   },
   'effects-without-settling': {
