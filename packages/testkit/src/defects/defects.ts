@@ -3,11 +3,12 @@ import type { Adapter } from '@posthorn/core'
 import { type Clock, type Driver, planOf, systemClock } from '@posthorn/core/driver'
 import { operating } from './operating.ts'
 import { type DefectKind, type Place, strikesAt } from './place.ts'
+import { receipts } from './receipts.ts'
 import { receiving } from './receiving.ts'
 import { sending } from './sending.ts'
 import { settling } from './settling.ts'
 
-const kinds = { ...sending, ...receiving, ...settling, ...operating } satisfies Record<string, DefectKind>
+const kinds = { ...sending, ...receipts, ...receiving, ...settling, ...operating } satisfies Record<string, DefectKind>
 
 /** Names a defect. */
 export type DefectName = keyof typeof kinds

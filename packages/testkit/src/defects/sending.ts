@@ -1,7 +1,6 @@
 // Ways in which sending may be wrong.
 import type { Dispatch, Driver, SendControl, SendResult } from '@posthorn/core/driver'
-import { MessagingError } from '@posthorn/core/driver'
-import { always, but, type DefectKind, hanging, once, type Strike, seldom } from './place.ts'
+import { always, but, type DefectKind, once, type Strike, seldom } from './place.ts'
 
 const held: SendResult = { ok: true, position: undefined }
 
@@ -39,31 +38,6 @@ function changing(
       }),
   }
 }
-
-/** Changes what is told of each message. */
-function telling(
-  sentence: string,
-  fits: (result: SendResult) => boolean,
-  change: (result: SendResult) => SendResult,
-  place = always,
-): DefectKind {
-  return {
-    sentence,
-    place,
-    wrap: (driver, strike) =>
-      but(driver, {
-        send: async (batch, control) =>
-          (await driver.send(batch, control)).map((result) => (fits(result) && strike() ? change(result) : result)),
-      }),
-  }
-}
-
-const failed = (result: SendResult): SendResult => ({
-  ok: false,
-  error: new MessagingError('unavailable', 'a seeded defect says that this was not sent', {
-    cause: result.ok ? undefined : result.error,
-  }),
-})
 
 const plain = (message: Dispatch): boolean => message.letter === undefined && message.group === undefined
 
@@ -155,53 +129,6 @@ export const sending = {
     sentence: 'the last message of a batch waits for the next batch and is dropped on close',
     place: always,
     wrap: behindByOne,
-  },
-  'failed-as-ok': telling(
-    'a refused message is told to be held',
-    (result) => !result.ok,
-    () => held,
-  ),
-  'ok-as-failed': telling('a message that is held is told to have failed', (result) => result.ok, failed, seldom),
-  'unknown-as-failed': telling(
-    'an outcome that nobody knows is told as failed',
-    (result) => !result.ok && result.error.outcome === 'unknown',
-    failed,
-  ),
-  'hang-send': {
-    sentence: 'a send never settles, also after its abort',
-    place: { first: 2, every: Number.POSITIVE_INFINITY },
-    wrap: (driver, strike) =>
-      but(driver, { send: (batch, control) => (strike() ? hanging() : driver.send(batch, control)) }),
-  },
-  'answer-empty-send': {
-    sentence: 'a send of nothing has a result',
-    place: always,
-    wrap: (driver, strike) =>
-      but(driver, {
-        send: async (batch, control) => (batch.length === 0 && strike() ? [held] : driver.send(batch, control)),
-      }),
-  },
-  'receipts-reversed': {
-    sentence: 'the results of a batch come in the wrong order',
-    place: always,
-    wrap: (driver, strike) =>
-      but(driver, {
-        async send(batch, control) {
-          const results = await driver.send(batch, control)
-          return batch.length > 1 && strike() ? [...results].reverse() : results
-        },
-      }),
-  },
-  'receipts-short': {
-    sentence: 'a batch has one result too few',
-    place: always,
-    wrap: (driver, strike) =>
-      but(driver, {
-        async send(batch, control) {
-          const results = await driver.send(batch, control)
-          return batch.length > 1 && strike() ? results.slice(0, -1) : results
-        },
-      }),
   },
   'drop-headers': changing(
     "the user's headers are dropped",
