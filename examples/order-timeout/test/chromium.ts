@@ -10,6 +10,7 @@ const places = [
   '/usr/bin/google-chrome',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ]
+const aptGet = '/usr/bin/apt-get'
 const find = (): string | undefined => places.find((place) => place !== undefined && existsSync(place))
 
 /** Opens a headless browser. */
@@ -19,14 +20,14 @@ export async function openBrowser(): Promise<Browser> {
 }
 
 function install(): string {
-  if (process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+  if (process.getuid?.() === 0 && existsSync(aptGet)) {
     const options = {
       stdio: 'ignore',
       timeout: 300_000,
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     } as const
-    spawnSync('apt-get', ['update'], options)
-    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'chromium'], options)
+    spawnSync(aptGet, ['update'], options)
+    spawnSync(aptGet, ['install', '-y', '--no-install-recommends', 'chromium'], options)
   }
   const found = find()
   if (found === undefined)
