@@ -13,6 +13,19 @@ await ensure(name)
 const proxy = await faultProxy({ to: { host: '127.0.0.1', port: portsOfNode(name)['amqp'] as number } })
 afterAll(() => proxy.close())
 
+/** Its ports may be taken for a moment yet. */
+async function started(): Promise<void> {
+  const end = performance.now() + 20_000
+  for (;;) {
+    try {
+      return await startNode(name)
+    } catch (error) {
+      if (performance.now() > end) throw error
+      await new Promise((resolve) => setTimeout(resolve, 250))
+    }
+  }
+}
+
 conformance({
   name: 'rabbitmq',
   adapter: () => rabbitmq({ url: `amqp://guest:guest@127.0.0.1:${proxy.port}`, heartbeatS: 2 }) as Adapter,
@@ -28,7 +41,7 @@ conformance({
     },
     async kill() {
       await killNode(name)
-      return () => startNode(name)
+      return started
     },
     async freeze() {
       freezeNode(name)

@@ -2,7 +2,7 @@ import type { Adapter } from '@posthorn/core'
 import { isMessagingError, planOf } from '@posthorn/core/driver'
 import type { Harness } from './harness.ts'
 import { type Need, ofTheHarness, type Scenario, unmet } from './scenario.ts'
-import { failedInSetUp, setStage } from './stage.ts'
+import { failedInSetUp, type Stage, setStage } from './stage.ts'
 
 /** How a scenario ended. */
 export type Outcome =
@@ -16,24 +16,32 @@ export type Outcome =
 
 /** Runs one scenario on a stage of its own. Never rejects. */
 export async function runScenario(scenario: Scenario, harness: Harness): Promise<Outcome> {
-  const { stage, strike } = await setStage(harness)
+  let strike = async (): Promise<void> => {}
   try {
-    const { traits, capabilities, plan } = stage
-    const lacks = unmet(scenario, { traits, capabilities, plan, harness })
-    if (lacks.some(ofTheHarness)) return { outcome: 'not possible here', lacks }
-    if (lacks.length === 0) {
-      await scenario.run(stage)
-      return { outcome: 'passed' }
-    }
-    if (scenario.refused === undefined)
-      throw new Error(`${scenario.id} does not say what must hold where ${lacks.join(' and ')} is missing`)
-    await scenario.refused(stage)
-    return { outcome: 'refused as declared', lacks }
-  } catch (error) {
-    return { outcome: 'failed', error: withCause(error), inSetUp: failedInSetUp(error) }
-  } finally {
+    const set = await setStage(harness)
+    strike = set.strike
+    const outcome = await play(scenario, harness, set.stage)
     await strike()
+    return outcome
+  } catch (error) {
+    // What the scenario said matters more than what could not be cleaned up behind it.
+    await strike().catch(() => {})
+    return { outcome: 'failed', error: withCause(error), inSetUp: failedInSetUp(error) }
   }
+}
+
+async function play(scenario: Scenario, harness: Harness, stage: Stage): Promise<Outcome> {
+  const { traits, capabilities, plan } = stage
+  const lacks = unmet(scenario, { traits, capabilities, plan, harness })
+  if (lacks.some(ofTheHarness)) return { outcome: 'not possible here', lacks }
+  if (lacks.length === 0) {
+    await scenario.run(stage)
+    return { outcome: 'passed' }
+  }
+  if (scenario.refused === undefined)
+    throw new Error(`${scenario.id} does not say what must hold where ${lacks.join(' and ')} is missing`)
+  await scenario.refused(stage)
+  return { outcome: 'refused as declared', lacks }
 }
 
 /** The same harness with every adapter changed: how a seeded defect gets between core and a driver. */

@@ -27,6 +27,8 @@ export const surviving: Chapter = {
       needs: ['a kill'],
       run: (stage) =>
         throughTrouble(stage, async (trouble) => {
+          // RabbitMQ 4 forgets a quorum queue that is younger than a few seconds when it is killed: it comes back without a leader.
+          await new Promise((resolve) => setTimeout(resolve, 4_000))
           const start = await trouble.kill?.()
           await start?.()
         }),
