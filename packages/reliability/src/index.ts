@@ -1,7 +1,11 @@
 // The reliability patterns, each written once over the two ports of a store.
+export { adaptive } from './adaptive.ts'
 export { breaker } from './breaker.ts'
 export { bulkhead } from './bulkhead.ts'
+export { newerOnly, type Refused, transitions } from './guards.ts'
 export { idempotent } from './idempotent.ts'
 export { openKeeper } from './keeper.ts'
 export { rateLimit } from './rate-limit.ts'
+export { retryBudget } from './retry-budget.ts'
+export { skipOlder } from './skip-older.ts'
 export { timeout } from './timeout.ts'

@@ -1,9 +1,12 @@
 import { fixed, retry, topic } from '@posthorn/core'
 import { describe, expect, it } from 'vitest'
+import { adaptive } from './adaptive.ts'
 import { breaker } from './breaker.ts'
 import { bulkhead } from './bulkhead.ts'
 import { rateLimit } from './rate-limit.ts'
+import { retryBudget } from './retry-budget.ts'
 import { rig } from './rig.ts'
+import { skipOlder } from './skip-older.ts'
 import { timeout } from './timeout.ts'
 
 const work = topic<{ n: number }>('work', { groups: ['g'] })
@@ -96,5 +99,83 @@ describe('limits', () => {
     await clock.advance(60_000)
     expect((await broker.lag(work, { group: 'g' })).backlog).toBe(0)
     await broker.close()
+  })
+
+  it('retryBudget: a dead dependency is asked again no oftener than the budget allows, and no try is used up', async () => {
+    const { broker, clock } = await sending(40)
+    let first = 0
+    let again = 0
+    let down = true
+    await broker.consume(
+      work,
+      {
+        group: 'g',
+        concurrency: 100,
+        use: [retryBudget({ ratio: 0.1, perSecond: 2 }), retry({ attempts: 100, backoff: fixed(1) })],
+      },
+      async ({ attempt }) => {
+        if (attempt === 1) first++
+        else again++
+        if (down) throw new Error('down')
+      },
+    )
+    await clock.advance(10_000)
+    expect(first).toBe(40)
+    // Two to begin with, a tenth of the first starts, two a second.
+    expect(again).toBeGreaterThanOrEqual(20)
+    expect(again).toBeLessThanOrEqual(2 + 4 + 20)
+    down = false
+    await clock.advance(60_000)
+    expect((await broker.lag(work, { group: 'g' })).backlog).toBe(0)
+    await broker.close()
+  })
+
+  it('skipOlder discards what is older than said, by consent alone, and tells of each', async () => {
+    expect(() => skipOlder({ olderThanMs: 1_000 } as never)).toThrow(/consent/)
+    const { broker, clock } = await sending(3)
+    await clock.advance(5_000)
+    await broker.producer().send(work, { n: 3 })
+    const skipped: string[] = []
+    const seen: number[] = []
+    const drain = skipOlder({ olderThanMs: 1_000, consent: 'discard', skipped: ({ id }) => void skipped.push(id) })
+    await broker.consume(work, { group: 'g', use: [drain] }, async ({ body }) => void seen.push(body.n))
+    await clock.advance(1_000)
+    expect(skipped).toHaveLength(3)
+    expect(seen).toEqual([3])
+    expect((await broker.lag(work, { group: 'g' })).backlog).toBe(0)
+    await broker.close()
+  })
+
+  it('adaptive opens up while the dependency is quick, and closes when it is slow', async () => {
+    const { broker, clock } = await sending(2_000)
+    const limits: number[] = []
+    let ms = 10
+    await broker.consume(
+      work,
+      {
+        group: 'g',
+        concurrency: 16,
+        use: [adaptive({ targetMs: 50, max: 8, changed: (limit) => void limits.push(limit) })],
+      },
+      () => new Promise((resolve) => void takes(ms, resolve)),
+    )
+    const open: { readonly at: number; readonly resolve: () => void }[] = []
+    function takes(ms: number, resolve: () => void): void {
+      open.push({ at: clock.now() + ms, resolve })
+    }
+    const pass = async (turns: number): Promise<void> => {
+      for (let turn = 0; turn < turns; turn++) {
+        await clock.advance(10)
+        for (const each of open.splice(0)) each.at <= clock.now() ? each.resolve() : open.push(each)
+      }
+    }
+    await pass(80)
+    expect(Math.max(...limits)).toBe(8)
+    ms = 200
+    await pass(400)
+    expect(limits.at(-1)).toBeLessThanOrEqual(2)
+    const closing = broker.close({ drainMs: 100 })
+    await pass(60)
+    await closing
   })
 })

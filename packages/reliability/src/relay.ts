@@ -3,7 +3,7 @@ import { jittered } from '@posthorn/core/driver'
 import { rounds } from './rounds.ts'
 
 /** How long a sent row is remembered: a cancel that comes later is told `unknown`. */
-export const sentKeptMs = 24 * 3_600_000
+const sentKeptMs = 24 * 3_600_000
 
 /** Rows relayed at once. */
 const most = 500

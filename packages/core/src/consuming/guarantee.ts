@@ -1,6 +1,7 @@
 import type { Runtime } from '../broker/runtime.ts'
 import { MessagingError } from '../errors.ts'
 import { innerOf } from '../extension.ts'
+import type { ConsumeExtension } from '../face/extending.ts'
 import type { Asked, Settings } from './settings.ts'
 
 /** Holds what a subscription asks for against adapter, store and middleware; refuses by name what cannot be kept. */
@@ -68,5 +69,9 @@ function withInbox(runtime: Runtime, settings: Settings, refuse: (what: string, 
       'nothing in `use` opens the transaction',
       'add idempotent() of @posthorn/reliability to `use`, or connect by `posthorn`',
     )
-  return { ...settings, use: [...settings.use, runtime.inbox()] }
+  const inbox = runtime.inbox()
+  const rank = (each: ConsumeExtension): number => innerOf(each).rank ?? 50
+  // What needs its transaction stands inside it.
+  const inside = settings.use.filter((each) => rank(each) < rank(inbox))
+  return { ...settings, use: [...settings.use.filter((each) => !inside.includes(each)), inbox, ...inside] }
 }

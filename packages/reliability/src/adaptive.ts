@@ -1,0 +1,83 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { type ConsumeExtension, MessagingError } from '@posthorn/core'
+import { extension } from '@posthorn/core/driver'
+
+/** Starts after which the limit is looked at again. */
+const sample = 20
+/** Above this the process itself is the bottleneck. */
+const loopDelayMs = 100
+
+/**
+ * Finds how many handlers at once do good: one more while starts are faster than `targetMs` and succeed, a third fewer when they are slower, fail more
+ * often than `errorRate`, or the event loop is late. Between `min` and `max`; the consumer's `concurrency` should be `max` at least.
+ */
+export function adaptive(options: {
+  readonly targetMs: number
+  readonly max: number
+  readonly min?: number | undefined
+  readonly errorRate?: number | undefined
+  /** Told when the limit changes. */
+  readonly changed?: ((limit: number) => void) | undefined
+}): ConsumeExtension {
+  const { targetMs, max, min = 1, errorRate = 0.1, changed } = options
+  if (!(Number.isFinite(targetMs) && targetMs > 0))
+    throw new MessagingError('invalid', `adaptive({ targetMs }) is ${targetMs}; give ms above 0`)
+  if (!(Number.isInteger(min) && Number.isInteger(max) && min >= 1 && max >= min))
+    throw new MessagingError(
+      'invalid',
+      `adaptive({ min: ${min}, max: ${max} }): give whole numbers, min from 1, max not below`,
+    )
+  return extension('adaptive', (next) => next, {
+    rank: 68,
+    bind({ clock }) {
+      const loop = monitorEventLoopDelay({ resolution: 10 })
+      let limit = min
+      let inside = 0
+      let seen = { starts: 0, failed: 0, ms: 0 }
+      const waiting: (() => void)[] = []
+      const look = (): void => {
+        const late = loop.count > 0 && loop.mean / 1e6 - 10 > loopDelayMs
+        const bad = seen.failed / seen.starts > errorRate || seen.ms / seen.starts > targetMs || late
+        const before = limit
+        limit = bad ? Math.max(min, Math.floor((limit * 2) / 3)) : Math.min(max, limit + 1)
+        seen = { starts: 0, failed: 0, ms: 0 }
+        loop.reset()
+        if (limit !== before) changed?.(limit)
+      }
+      const left = (ms: number, failed: boolean): void => {
+        seen.starts++
+        seen.ms += ms
+        if (failed) seen.failed++
+        if (seen.starts >= sample) look()
+        inside--
+        while (inside < limit && waiting.length > 0) {
+          inside++
+          waiting.shift()?.()
+        }
+        if (inside === 0) loop.disable()
+      }
+      return (next) => async (delivery) => {
+        if (inside < limit) inside++
+        else await new Promise<void>((resolve) => waiting.push(resolve))
+        loop.enable()
+        const from = clock.now()
+        let failed = true
+        try {
+          const verdict = await next(delivery)
+          failed = verdict.verdict === 'nack'
+          return verdict
+        } finally {
+          left(clock.now() - from, failed)
+        }
+      }
+    },
+    promises: () => [
+      {
+        promise: 'adaptive',
+        how: 'emulated',
+        detail: `${min} to ${max} at once, aiming at ${targetMs} ms`,
+        cost: 'none',
+      },
+    ],
+  })
+}
