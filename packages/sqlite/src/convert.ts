@@ -120,7 +120,7 @@ export function dispatchFrom(row: Row, topic: string): Dispatch {
 }
 
 /** `type` as a content type. */
-export function typeFrom(type: unknown): string | undefined {
+function typeFrom(type: unknown): string | undefined {
   return type === null ? usual : type === '' ? undefined : (type as string)
 }
 

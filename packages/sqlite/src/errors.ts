@@ -15,11 +15,6 @@ export function isBusy(error: unknown): boolean {
   return code === codes.busy || code === codes.locked
 }
 
-/** Whether a constraint was broken, such as a name that is taken. */
-export function isConstraint(error: unknown): boolean {
-  return codeOf(error) === 19
-}
-
 /** What a failure of SQLite means, for the file at `path`. What is ours passes as it is. */
 export function translated(error: unknown, path: string): MessagingError {
   if (error instanceof MessagingError) return error

@@ -84,7 +84,7 @@ const insertDelayed = `INSERT INTO posthorn_delayed (topic, due, grp, ${messageC
 const insertLetter = `INSERT INTO posthorn_letter (ns, topic, grp, at, ${messageColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 /** What of a message cannot be held, before anything is written. */
-export function refusal(message: Dispatch, maxBytes: number): MessagingError | undefined {
+function refusal(message: Dispatch, maxBytes: number): MessagingError | undefined {
   if (message.body.byteLength <= maxBytes) return undefined
   return new MessagingError(
     'too-large',

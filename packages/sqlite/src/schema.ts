@@ -2,7 +2,7 @@ import { MessagingError } from '@posthorn/core/driver'
 import type { Sql } from './sql.ts'
 
 /** 'Post', so that `file` and we know whose a database is that holds nothing else. */
-export const applicationId = 0x506f7374
+const applicationId = 0x506f7374
 /** Written to `posthorn_meta`, not to `user_version`: that one is the application's own, whose tables may live in the same file. */
 export const schemaVersion = 1
 

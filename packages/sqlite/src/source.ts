@@ -280,8 +280,11 @@ function watchLeases(clock: Clock, hands: Set<Delivery>, ended: () => void): { w
   const look = (): void => {
     cancel = undefined
     const now = clock.now()
+    const late = [...hands].filter(({ until }) => until <= now)
+    const lanes = new Set(late.flatMap(({ lane }) => lane ?? []))
+    // A key goes whole: with one of its messages all that are in hand, also those that were extended.
     for (const each of hands) {
-      if (each.until > now) continue
+      if (each.until > now && (each.lane === undefined || !lanes.has(each.lane))) continue
       each.lose()
       hands.delete(each)
     }

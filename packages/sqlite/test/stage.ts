@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  type Clock,
   type Dispatch,
   type Driver,
   newId,
@@ -13,20 +14,29 @@ import {
 } from '@posthorn/core/driver'
 import { type SqliteClient, type SqliteOptions, sqlite } from '../src/index.ts'
 
+const folders: string[] = []
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
 /** A path in a folder of its own that goes with the process. */
 export function freshPath(name = 'app.db'): string {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-sqlite-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   return join(folder, name)
 }
 
 /** A connection as core would open it. */
-export function connected(options: string | SqliteOptions, connectTimeoutMs = 5_000): Promise<Driver<SqliteClient>> {
+export function connected(
+  options: string | SqliteOptions,
+  connectTimeoutMs = 5_000,
+  clock: Clock = systemClock,
+): Promise<Driver<SqliteClient>> {
   return planOf(sqlite(options)).connect({
     namespace: '',
     topology: 'declare',
     connectTimeoutMs,
-    clock: systemClock,
+    clock,
     clientId: 'test',
     report: () => {},
     signal: new AbortController().signal,
@@ -93,4 +103,29 @@ export const never: AbortSignal = new AbortController().signal
 /** Bodies as text. */
 export function texts(arrivals: readonly { readonly body: Uint8Array }[]): string {
   return arrivals.map(({ body }) => Buffer.from(body).toString()).join(' ')
+}
+
+/** A clock that stands still until it is moved; what falls due on the way is called in its order. */
+export function steeredClock(start = 1_700_000_000_000): Clock & { advance(ms: number): void } {
+  let now = start
+  const timers = new Set<{ readonly at: number; readonly call: () => void }>()
+  return {
+    now: () => now,
+    after(ms, call) {
+      const timer = { at: now + Math.max(0, ms), call }
+      timers.add(timer)
+      return () => void timers.delete(timer)
+    },
+    advance(ms) {
+      const end = now + ms
+      for (;;) {
+        const [next] = [...timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)
+        if (next === undefined) break
+        timers.delete(next)
+        now = next.at
+        next.call()
+      }
+      now = end
+    },
+  }
 }
