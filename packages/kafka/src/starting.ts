@@ -5,10 +5,7 @@ import type { ClusterMap } from './cluster.ts'
 import { parsePosition } from './convert.ts'
 
 /** Asks the leaders of partitions for offsets; -1 as the time is the end, -2 the beginning. */
-export async function offsetsAt(
-  cluster: ClusterMap,
-  asked: readonly OffsetQuestion[],
-): Promise<readonly OffsetAnswer[]> {
+async function offsetsAt(cluster: ClusterMap, asked: readonly OffsetQuestion[]): Promise<readonly OffsetAnswer[]> {
   const answers = await cluster.patiently({ topics: asked.map(({ topic }) => topic) }, async () => {
     const nodes = new Map<number, OffsetQuestion[]>()
     for (const question of asked) {

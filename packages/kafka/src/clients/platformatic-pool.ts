@@ -110,7 +110,7 @@ function saslOf(login: Login): NonNullable<ConnectionOptions['sasl']> {
 }
 
 /** What the library threw, by its innermost cause. */
-export function faultOfPlatformatic(library: Library, error: unknown, sent: boolean): Fault {
+function faultOfPlatformatic(library: Library, error: unknown, sent: boolean): Fault {
   if (error instanceof Fault) return error
   let text = error instanceof Error ? error.message : String(error)
   for (let each = error; each instanceof Error; each = each.cause) {

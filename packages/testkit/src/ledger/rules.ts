@@ -18,7 +18,7 @@ export interface RuleOptions {
 }
 
 /** Beyond its deadline a send may take this much longer to settle. */
-export const graceMs = 1_000
+const graceMs = 1_000
 
 /** Judges one message. */
 export function judge(fate: Fate, options: RuleOptions, find: Find): void {
