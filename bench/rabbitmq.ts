@@ -112,7 +112,12 @@ const sentByHand =
 const filled = async (url: string, queue: string, count: number): Promise<void> => {
   const connection = await connect(url)
   const channel = await connection.createConfirmChannel()
-  await publishing(channel, queue, count, { persistent: true, contentType: 'application/json' })
+  await publishing(channel, queue, count, {
+    ...lean(),
+    messageId: fresh(),
+    appId: 'ph',
+    contentType: 'application/json',
+  })
   await connection.close()
 }
 

@@ -171,7 +171,7 @@ async function took<T>(
 /** A message as a letter; undefined where it is another topic's, in the shelf that all topics share. */
 function letterIn(message: Message, { names, topic, group }: ShelfPlace, token: unknown): ShelvedLetter | undefined {
   const from = group === undefined ? undefined : topic
-  const arrival = arrivalOf(message, { names, topic: from, token, lost: undefined, counted: false })
+  const arrival = arrivalOf(message, { names, topic: from, token, counted: false })
   if (arrival.topic !== topic) return undefined
   const letter = ownLetter(message) ?? brokersLetter(message, arrival.failures)
   return { token, message: arrival, letter, group }

@@ -191,7 +191,7 @@ describe('consuming', () => {
     expect((await driver.lag(topic, 'g', forever)).backlog).toBe(0)
   })
 
-  it('answers stale for what was held when the connection broke, and tells its handlers', async () => {
+  it('answers stale for what was held when the connection broke', async () => {
     const { proxy, at } = await proxied()
     const driver = await fixture.connect({ url: at })
     const topic = fixture.topic()
@@ -201,7 +201,6 @@ describe('consuming', () => {
     const [held] = await fixture.receive(source, 1, false)
     proxy.cut()
     await expect(source.receive(1, AbortSignal.timeout(5_000))).rejects.toMatchObject({ code: 'unavailable' })
-    expect(held?.lost?.aborted).toBe(true)
     expect(await source.settle([{ token: held?.token, verdict: 'ack' }])).toEqual(['stale'])
     await source.close()
     // The other connection may be noticed a moment later: who has the source opened again comes back then, too.

@@ -129,13 +129,12 @@ export interface Place {
   /** The topic of everything in this queue; undefined where the routing key tells. */
   readonly topic: string | undefined
   readonly token: unknown
-  readonly lost: AbortSignal | undefined
   /** Whether the broker counts deliveries: quorum queues do. */
   readonly counted: boolean
 }
 
 /** What came from the broker, in our form. Values come from strangers: nothing in them may throw. */
-export function arrivalOf(message: Message, { names, topic, token, lost, counted }: Place): Arrival {
+export function arrivalOf(message: Message, { names, topic, token, counted }: Place): Arrival {
   const { properties, content, fields } = message
   const raw = textHeaders(properties.headers)
   const decoded = decodeHeaders(raw)
@@ -165,7 +164,8 @@ export function arrivalOf(message: Message, { names, topic, token, lost, counted
     deliveryCount: counted ? 1 + countOf(properties.headers) : fields.redelivered ? undefined : 1,
     position: undefined,
     fence: undefined,
-    lost,
+    // A channel that dies takes its source along, which core hears of: no signal for each message.
+    lost: undefined,
     foreign: properties.appId !== mark,
   }
 }

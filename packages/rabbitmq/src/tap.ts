@@ -65,9 +65,10 @@ const farewellMs = 2_000
 export async function openTap(options: TapOptions): Promise<Tap> {
   const { channel, clock, queue, single } = options
   const about = `consuming from queue ${queue}`
-  /** Delivery tags without a settlement, rising: the first is the lowest. */
+  /** Delivery tags without a settlement; none is below `lowest`, none above `highest`. */
   const open = new Set<number>()
-  const lost = new AbortController()
+  let lowest = 1
+  let highest = 0
   /** Of these, the ones that are on their way back, or somewhere else. */
   const claimed = new Set<number>()
   let acks: number[] = []
@@ -83,7 +84,6 @@ export async function openTap(options: TapOptions): Promise<Tap> {
   }
   const die = (error: MessagingError): void => {
     if (!end()) return
-    lost.abort(error)
     options.died(error)
   }
   channel.on('error', (error) => {
@@ -100,8 +100,9 @@ export async function openTap(options: TapOptions): Promise<Tap> {
     }
     const tag = message.fields.deliveryTag
     open.add(tag)
+    highest = tag
     const token: Token = { tap, tag, arrival: undefined }
-    token.arrival = arrivalOf(message, { names, topic, counted, token, lost: lost.signal })
+    token.arrival = arrivalOf(message, { names, topic, counted, token })
     options.arrived(token.arrival)
   }
   const { names, topic, counted } = options
@@ -146,7 +147,7 @@ export async function openTap(options: TapOptions): Promise<Tap> {
       if (back.length > 1) back.sort((a, b) => a - b)
       for (const tag of back) written &&= write(tag, (message) => channel.nack(message, false, true))
       // Everything below the lowest that is open is settled: one acknowledgement for all of it.
-      const lowest = first(open) ?? Number.POSITIVE_INFINITY
+      while (lowest <= highest && !open.has(lowest)) lowest++
       let run = 0
       for (const tag of done) if (tag < lowest && tag > run) run = tag
       if (run > 0) written &&= write(run, (message) => channel.ack(message, true))
@@ -155,7 +156,6 @@ export async function openTap(options: TapOptions): Promise<Tap> {
     },
     async close() {
       if (!end()) return
-      lost.abort(gone(about))
       const farewell = async (): Promise<void> => {
         // The next member of a single-consumer queue starts with the cancel, and what we give back after it would come
         // to it behind later messages: there the channel is closed instead, which does both in one.
@@ -181,11 +181,6 @@ export async function openTap(options: TapOptions): Promise<Tap> {
   }
   if (dead) throw unavailable(why, about)
   return tap
-}
-
-const first = (open: ReadonlySet<number>): number | undefined => {
-  for (const tag of open) return tag
-  return undefined
 }
 
 /** Writes one answer; false where the channel is closed, which amqplib says by throwing. */
