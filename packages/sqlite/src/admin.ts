@@ -33,7 +33,7 @@ export async function lagOf(
 ): Promise<DriverLag> {
   const start = await hub.read((sql) => {
     const row = groupRow(sql, ns, source, name)
-    const group = row === undefined ? undefined : groupFrom(row)
+    const group = row === undefined ? undefined : groupFrom(sql, row)
     const topics = topicsOf(sql, ns, source, hub.path)
     return { group, topics, ...takenIn(sql, group, topics) }
   })

@@ -19,6 +19,8 @@ export interface Group {
   readonly name: string
   readonly order: Ordering
   readonly matches: (message: Filterable) => boolean
+  /** The one topic that it reads; undefined: those of a pattern. */
+  readonly topic: number | undefined
 }
 
 /** What a subscription reads, and as whom. */
@@ -87,7 +89,7 @@ export function joinGroup(sql: Sql, ns: string, wish: GroupWish, path: string): 
   const found = groupRow(sql, ns, wish.source, wish.name)
   if (found !== undefined) {
     agreesGroup(found, wish)
-    return groupFrom(found)
+    return groupFrom(sql, found)
   }
   const topics = topicsOf(sql, ns, wish.source, path)
   if (typeof wish.from === 'object' && 'position' in wish.from && 'pattern' in wish.source)
@@ -106,7 +108,7 @@ export function joinGroup(sql: Sql, ns: string, wish: GroupWish, path: string): 
     wish.alive ?? null,
   ) as Row
   for (const topic of topics) addCursor(sql, made['id'] as number, topic.id, startOf(sql, topic, wish.from))
-  return groupFrom(made)
+  return groupFrom(sql, made)
 }
 
 /** The row of a group, if anybody has joined or declared it. */
@@ -121,12 +123,14 @@ export function groupRow(sql: Sql, ns: string, source: TopicSpec | PatternSpec, 
 }
 
 /** A row of `posthorn_group` made ready. */
-export function groupFrom(row: Row): Group {
+export function groupFrom(sql: Sql, row: Row): Group {
   const filter = row['filter'] as string | null
+  const topic = row['kind'] === 't' ? findTopic(sql, row['ns'] as string, row['source'] as string) : undefined
   return {
     id: row['id'] as number,
     name: row['name'] as string,
     order: row['ord'] as Ordering,
+    topic: topic?.id,
     matches: filter === null ? everything : compileFilter(JSON.parse(filter) as Filter),
   }
 }

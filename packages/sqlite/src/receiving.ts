@@ -1,0 +1,62 @@
+import type { Arrival, Clock } from '@posthorn/core/driver'
+import { outlook } from './due.ts'
+import { closed } from './errors.ts'
+import { type Member, take } from './member.ts'
+import { nameOf } from './topology.ts'
+
+/** Waits for 1 to `max` deliveries: looks (which takes no lock), takes, or sleeps until it is called or something falls due. */
+export async function receive(member: Member, max: number, signal: AbortSignal): Promise<readonly Arrival[]> {
+  const { hub, group, call } = member
+  if (!member.over && !signal.aborted && member.kept.length > 0) return fromKept(member, max)
+  const unlisten = hub.wake.listen((topic) => group.topic === undefined || group.topic === topic, call)
+  signal.addEventListener('abort', call, { once: true })
+  try {
+    for (;;) {
+      if (member.over) throw closed(`the source of ${nameOf(member.subscription.source)}`)
+      if (signal.aborted) return []
+      member.dirty = false
+      const { got, at } = await attempt(member, max, signal)
+      if (got.length > 0) return got
+      if (!member.dirty) await called(member, at)
+    }
+  } finally {
+    member.rouse = undefined
+    unlisten()
+    signal.removeEventListener('abort', call)
+  }
+}
+
+/** What was taken for a receive that was aborted; of it what is still ours. */
+function fromKept(member: Member, max: number): readonly Arrival[] {
+  return member.kept.splice(0, max)
+}
+
+/** One look, and what it found; else when to look again. */
+async function attempt(
+  member: Member,
+  max: number,
+  signal: AbortSignal,
+): Promise<{ readonly got: readonly Arrival[]; readonly at: number | undefined }> {
+  const { hub, group, clock, hands, window } = member
+  if (hands.size >= window) return { got: [], at: undefined }
+  const found = await hub.read((sql) => outlook(sql, group.id, clock.now()))
+  if (!found.now) return { got: [], at: found.at }
+  const got = await take(member, max, signal)
+  if (got.length > 0 && !signal.aborted && !member.over) return { got, at: undefined }
+  member.kept.push(...got)
+  // It may have been filtered away, or be another's by now: look again.
+  member.dirty = true
+  return { got: [], at: undefined }
+}
+
+/** Resolves at the next call, or at a time. */
+function called(member: Member, at: number | undefined): Promise<void> {
+  const { clock }: { clock: Clock } = member
+  return new Promise((resolve) => {
+    const cancel = at === undefined ? undefined : clock.after(Math.max(0, at - clock.now()), resolve, { unref: true })
+    member.rouse = () => {
+      cancel?.()
+      resolve()
+    }
+  })
+}
