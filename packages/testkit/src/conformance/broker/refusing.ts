@@ -262,7 +262,7 @@ export const refusing: Chapter = {
         const driver = await driverFor(stage, orders)
         const seen = calls<number>(stage)
         await one.consume(orders, { group: 'g' }, seen.handler)
-        await stage.send(driver, [stage.message(orders.name, { body: Buffer.from('1'), lone: 3 })])
+        await stage.send(driver, [stage.message(orders.name, { body: Buffer.from('1'), lone: 4 })])
         const [letter] = await letters(stage, one.deadLetters(orders, { group: 'g' }), 1)
         assert.equal(letter?.reason, 'poison')
         assert.equal(seen.all.length, 0)

@@ -37,7 +37,8 @@ export const delay: Chapter = {
         ])
         const seen: string[] = []
         while (seen.length < 3) {
-          seen.push(bodies(await member.eat(1)))
+          // Two may come at once on a busy machine.
+          seen.push(...bodies(await member.eat(1)).split(' '))
           await stage.pass(750)
         }
         assert.equal(seen.join(' '), 'none short long')
