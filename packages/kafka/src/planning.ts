@@ -44,6 +44,9 @@ export async function planOf(
 ): Promise<Map<string, Assignment>> {
   const wanted = [...new Set(members.flatMap((each) => each.topics))]
   const views = wanted.length === 0 ? [] : await cluster.refresh(wanted)
+  // A topic without a leader is not a topic that is gone: the next try decides.
+  const leaderless = views.find(({ fault }) => fault !== undefined && !fault.type.startsWith('UNKNOWN_TOPIC'))
+  if (leaderless?.fault !== undefined) throw leaderless.fault
   const partitions = new Map(
     views.filter(({ fault }) => fault === undefined).map((view) => [view.name, view.partitions.length]),
   )

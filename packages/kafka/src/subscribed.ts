@@ -55,6 +55,8 @@ export function subscribed(
           if (topic !== undefined) add(topic)
         }
       const views = topics.size === 0 ? [] : await cluster.refresh([...topics.keys()])
+      const leaderless = views.find(({ fault }) => fault !== undefined && !fault.type.startsWith('UNKNOWN_TOPIC'))
+      if (leaderless?.fault !== undefined) throw leaderless.fault
       const there = views.filter(({ fault }) => fault === undefined)
       const known = there.map(({ name, partitions }) => `${name}:${partitions.length}`).sort()
       const gone =

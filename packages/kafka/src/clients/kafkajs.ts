@@ -1,16 +1,14 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
 import type { Kafka } from 'kafkajs'
-import { Fault } from '../errors.ts'
-import type { Endpoint, Login } from '../options.ts'
+import type { Fault } from '../errors.ts'
 import { byTopic } from './grouping.ts'
 import { compressionNumber, useCodecs } from './kafkajs-codecs.ts'
 import { faultOfKafkajs } from './kafkajs-faults.ts'
 import { fetchAnswer } from './kafkajs-fetch.ts'
-import { internals, type NativeBroker, silence } from './kafkajs-internals.ts'
+import { groupRequests } from './kafkajs-groups.ts'
+import { internals, type NativeBroker } from './kafkajs-internals.ts'
+import { pool, saslOf } from './kafkajs-pool.ts'
 import type {
   ClientSettings,
-  CommittedOffset,
   FetchAnswer,
   KafkaClient,
   KafkaRecord,
@@ -19,7 +17,6 @@ import type {
   ProducePart,
   ProduceRequest,
   TopicView,
-  TransactionIdentity,
   Wire,
 } from './port.ts'
 
@@ -39,133 +36,7 @@ export async function kafkajsClient(settings: ClientSettings): Promise<KafkaClie
   return { native, wire: () => wire(settings) }
 }
 
-function saslOf(login: Login): object {
-  return login.mechanism === 'oauthbearer'
-    ? { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await login.token() }) }
-    : { mechanism: login.mechanism, username: login.user, password: login.password }
-}
-
-interface Node {
-  readonly endpoint: Endpoint
-  readonly broker: NativeBroker
-}
-
-/** Connections by address, opened when needed; a socket that failed or went silent is destroyed. */
-function pool(settings: ClientSettings) {
-  const nodes = new Map<string, Node>()
-  const sockets = new Map<string, Set<Socket>>()
-  const addresses = new Map<number, Endpoint>()
-  let closed = false
-
-  const nameOf = ({ host, port }: Endpoint): string => `${host}:${port}`
-  const socketFactory = ({
-    host,
-    port,
-    ssl,
-    onConnect,
-  }: {
-    host: string
-    port: number
-    ssl: object | null
-    onConnect: () => void
-  }) => {
-    const socket =
-      ssl === null
-        ? connectTcp({ host, port, noDelay: true }, onConnect)
-        : connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect)
-    socket.setKeepAlive(true, 10_000)
-    const name = nameOf({ host, port })
-    const set = sockets.get(name) ?? new Set()
-    sockets.set(name, set.add(socket))
-    socket.once('close', () => set.delete(socket))
-    return socket
-  }
-  const nodeAt = (endpoint: Endpoint): Node => {
-    const name = nameOf(endpoint)
-    const found = nodes.get(name)
-    if (found !== undefined) return found
-    const node: Node = {
-      endpoint,
-      broker: internals().broker({
-        ...endpoint,
-        rack: null,
-        clientId: settings.clientId,
-        ssl: settings.tls ?? null,
-        sasl: settings.login === undefined ? null : saslOf(settings.login),
-        connectionTimeout: settings.connectTimeoutMs,
-        requestTimeout: settings.requestTimeoutMs,
-        logger: silence,
-        socketFactory,
-      }),
-    }
-    nodes.set(name, node)
-    return node
-  }
-  /** kafkajs hears of an end only by `end` and `error`, so a silent destroy would leave requests hanging. */
-  const cut = (endpoint: Endpoint): void => {
-    nodes.delete(nameOf(endpoint))
-    for (const socket of sockets.get(nameOf(endpoint)) ?? []) socket.destroy(new Error('closed by us'))
-  }
-  const connected = async (endpoint: Endpoint): Promise<Node> => {
-    if (closed) throw new Fault('refused', 'CLOSED', 'the connection was closed')
-    const node = nodeAt(endpoint)
-    if (node.broker.isConnected()) return node
-    try {
-      await node.broker.connect()
-      return node
-    } catch (error) {
-      cut(endpoint)
-      throw faultOfKafkajs(error, false)
-    }
-  }
-  return {
-    learn(id: number, endpoint: Endpoint): void {
-      addresses.set(id, endpoint)
-    },
-    /** Runs a request on a node; on a lost or silent connection its sockets go, so that the next one begins anew. */
-    async ask<T>(id: number, request: (broker: NativeBroker) => Promise<T>): Promise<T> {
-      const endpoint = addresses.get(id)
-      if (endpoint === undefined) throw new Fault('refused', 'CONNECTION', `node ${id} has no known address`)
-      const node = await connected(endpoint)
-      try {
-        return await request(node.broker)
-      } catch (error) {
-        const fault = faultOfKafkajs(error, true)
-        if (fault.kind === 'connection') cut(endpoint)
-        throw fault
-      }
-    },
-    /** Runs a request on whichever node answers first in turn: known ones, then the given ones. */
-    async anyone<T>(request: (broker: NativeBroker) => Promise<T>): Promise<T> {
-      let last: Fault | undefined
-      for (const endpoint of [...addresses.values(), ...settings.endpoints]) {
-        try {
-          const node = await connected(endpoint)
-          return await request(node.broker)
-        } catch (error) {
-          last = faultOfKafkajs(error, true)
-          if (last.kind === 'connection') cut(endpoint)
-          if (last.kind === 'broker' || last.kind === 'login' || last.kind === 'client') throw last
-        }
-      }
-      throw last ?? new Fault('refused', 'CONNECTION', 'there is no address to connect to')
-    },
-    end(): void {
-      closed = true
-      for (const set of sockets.values()) for (const socket of set) socket.destroy(new Error('closed by us'))
-      nodes.clear()
-    },
-  }
-}
-
-const placed = ({ partition, offset, metadata }: CommittedOffset) => ({ partition, offset: String(offset), metadata })
 const bytes = (data: Uint8Array): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-const native = ({ transactionalId, id, epoch }: TransactionIdentity) => ({
-  transactionalId,
-  producerId: id,
-  producerEpoch: epoch,
-})
-
 function wire(settings: ClientSettings): Wire {
   const { learn, ask, anyone, end } = pool(settings)
   /** kafkajs rejects an answer as a whole where one of its parts failed: then each part is asked for alone. */
@@ -283,85 +154,7 @@ function wire(settings: ClientSettings): Wire {
           ),
         )
       }),
-    join: (node, request) =>
-      ask(node, async (broker) => {
-        const data = await broker.joinGroup({
-          groupId: request.group,
-          memberId: request.member,
-          sessionTimeout: request.sessionMs,
-          rebalanceTimeout: request.rebalanceMs,
-          groupProtocols: [{ name: request.protocol, metadata: bytes(request.metadata) }],
-        })
-        return {
-          generation: data.generationId,
-          member: data.memberId,
-          leader: data.leaderId,
-          members: data.members.map(({ memberId, memberMetadata }) => ({ member: memberId, metadata: memberMetadata })),
-        }
-      }),
-    sync: (node, request) =>
-      ask(node, async (broker) => {
-        const { memberAssignment } = await broker.syncGroup({
-          groupId: request.group,
-          generationId: request.generation,
-          memberId: request.member,
-          groupAssignment: request.assignments.map(({ member, assignment }) => ({
-            memberId: member,
-            memberAssignment: bytes(assignment),
-          })),
-        })
-        return memberAssignment ?? new Uint8Array()
-      }),
-    async heartbeat(node, { group, generation, member }) {
-      await ask(node, (broker) => broker.heartbeat({ groupId: group, groupGenerationId: generation, memberId: member }))
-    },
-    async leave(node, { group, member }) {
-      await ask(node, (broker) => broker.leaveGroup({ groupId: group, memberId: member }))
-    },
-    async commit(node, { group, generation, member }, offsets) {
-      await ask(node, (broker) =>
-        broker.offsetCommit({
-          groupId: group,
-          groupGenerationId: generation,
-          memberId: member,
-          topics: byTopic(offsets, placed),
-        }),
-      )
-    },
-    committed: (node, group, of) =>
-      ask(node, async (broker) => {
-        const data = await broker.offsetFetch({
-          groupId: group,
-          topics: byTopic(of, ({ partition }) => ({ partition })),
-        })
-        return data.responses.flatMap(({ topic, partitions }) =>
-          partitions.map(({ partition, offset, metadata }) => ({
-            topic,
-            partition,
-            offset: Number(offset),
-            metadata: metadata ?? '',
-          })),
-        )
-      }),
-    initProducer: (node, transactionalId, timeoutMs) =>
-      ask(node, async (broker) => {
-        const data = await broker.initProducerId({ transactionalId, transactionTimeout: timeoutMs })
-        return { id: String(data.producerId), epoch: data.producerEpoch }
-      }),
-    async addPartitions(node, transaction, partitions) {
-      const topics = byTopic(partitions, ({ partition }) => partition)
-      await ask(node, (broker) => broker.addPartitionsToTxn({ ...native(transaction), topics }))
-    },
-    async addOffsets(node, transaction, group) {
-      await ask(node, (broker) => broker.addOffsetsToTxn({ ...native(transaction), groupId: group }))
-    },
-    async commitInTransaction(node, transaction, { group }, offsets) {
-      const topics = byTopic(offsets, placed)
-      await ask(node, (broker) => broker.txnOffsetCommit({ ...native(transaction), groupId: group, topics }))
-    },
-    async endTransaction(node, transaction, commit) {
-      await ask(node, (broker) => broker.endTxn({ ...native(transaction), transactionResult: commit }))
-    },
+    ...groupRequests(ask),
     createTopics: (node, topics) =>
       eachAlone(
         topics,
