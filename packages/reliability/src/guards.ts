@@ -56,8 +56,8 @@ export function transitions<State extends string>(
     /** Column of the state; default `state`. */
     readonly state?: string | undefined
     /** From each state, where to. */
-    readonly allowed: Readonly<Record<State, readonly State[]>>
-    readonly of: (delivery: Delivery) => { readonly key: string; readonly to: State }
+    readonly allowed: { readonly [From in State]: readonly NoInfer<State>[] }
+    readonly of: (delivery: Delivery) => { readonly key: string; readonly to: NoInfer<State> }
     readonly otherwise?: Refused | undefined
   },
 ): ConsumeExtension {
