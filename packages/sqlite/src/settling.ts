@@ -1,8 +1,8 @@
 import type { Settled, Settlement } from '@posthorn/core/driver'
-import { freeLane, putBack } from './claiming.ts'
 import { Delivery } from './convert.ts'
 import type { Hub } from './hub.ts'
 import { dropCopies, span } from './log.ts'
+import { freeLane, putBack } from './returning.ts'
 import type { Sql } from './sql.ts'
 import type { Work } from './writer.ts'
 
