@@ -7,6 +7,7 @@ const tables = [
   `create table if not exists stock (item text primary key, free integer not null check (free >= 0), total integer not null)`,
   `create table if not exists reservations (order_id text primary key)`,
   `create table if not exists notices (order_id text not null, what text not null, channel text not null)`,
+  `create index if not exists notices_by_order on notices (order_id)`,
   `create table if not exists charges (order_id text primary key, refunded integer not null default 0)`,
   `create table if not exists story (seq integer primary key autoincrement, order_id text not null, at integer not null, what text not null, detail text not null)`,
 ]
