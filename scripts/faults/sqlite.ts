@@ -1,4 +1,4 @@
-// `node --conditions=posthorn:source scripts/faults/sqlite.ts [--messages=100000] [--kills=50] [--processes=4] [--seed=1] [--json]`:
+// `pnpm test:faults sqlite [--messages=100000] [--kills=50] [--processes=4] [--seed=1] [--json]`:
 // processes on one SQLite file, each killed (SIGKILL) at random while it sends, handles and relays; then the ledger is checked.
 import { type ChildProcess, fork } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { type CheckResult, checker } from '../../packages/testkit/src/ledger/checker.ts'
 import { readLedger } from '../../packages/testkit/src/ledger/file.ts'
 import { format } from '../../packages/testkit/src/ledger/report.ts'
+import { randomFrom } from './random.ts'
 
 /** How big a fault run is. */
 export interface FaultRun {
@@ -134,17 +135,6 @@ function torn(own: DatabaseSync): { torn: number; tornSends: number } {
       AND NOT EXISTS (SELECT 1 FROM app_effects a WHERE a.grp = 'audit' AND a.id = 'r-' || e.id)`),
     tornSends: count(`SELECT count(*) AS n FROM app_orders o
       WHERE NOT EXISTS (SELECT 1 FROM app_effects e WHERE e.grp = 'billing' AND e.id = o.id)`),
-  }
-}
-
-/** The same numbers for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
   }
 }
 
