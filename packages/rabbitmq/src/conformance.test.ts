@@ -4,10 +4,12 @@ import { conformance } from '@posthorn/testkit/conformance'
 import { rabbitmq } from './index.ts'
 import { managementOf } from './testing/management.ts'
 
-const url = await ensure('rabbitmq')
+// Another version by its name in scripts/brokers: POSTHORN_RABBITMQ=rabbitmq@4.3
+const broker = process.env['POSTHORN_RABBITMQ'] ?? 'rabbitmq'
+const url = await ensure(broker)
 
 conformance({
   name: 'rabbitmq',
   adapter: () => rabbitmq({ url }) as Adapter,
-  cleanUp: (namespace) => managementOf('rabbitmq').remove(`${namespace}:`),
+  cleanUp: (namespace) => managementOf(broker).remove(`${namespace}:`),
 })

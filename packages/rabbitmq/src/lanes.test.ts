@@ -1,0 +1,104 @@
+// Order by key across processes: lanes are spread, change hands without a gap, and lose nothing on the way.
+import { ensure } from '@posthorn/brokers'
+import type { Arrival, Source } from '@posthorn/core/driver'
+import { expect, it } from 'vitest'
+import { fixtureOn } from './testing/fixture.ts'
+
+const url = await ensure('rabbitmq')
+const fixture = fixtureOn('rabbitmq', url)
+const forever = new AbortController().signal
+const keyed = { partitions: 8, keyed: true, groups: [{ name: 'g', order: 'key' as const, filter: undefined }] }
+
+/** A member that acknowledges what it gets, and remembers who had it. */
+function member(source: Source, name: string, seen: { by: string; key: string; n: number }[]): () => Promise<void> {
+  const over = new AbortController()
+  const loop = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      const got = await source.receive(20, over.signal)
+      for (const { key = '', body } of got) seen.push({ by: name, key, n: Number(Buffer.from(body).toString()) })
+      await source.settle(got.map(({ token }: Arrival) => ({ token, verdict: 'ack' as const })))
+    }
+  }
+  const running = loop()
+  return async () => {
+    over.abort()
+    await running
+    await source.close()
+  }
+}
+
+it('spreads lanes evenly, moves them as members come and go, and keeps every key in order', async () => {
+  const topic = fixture.topic(keyed)
+  const sender = await fixture.connect()
+  await sender.declare(topic, forever)
+  const seen: { by: string; key: string; n: number }[] = []
+  const leave: (() => Promise<void>)[] = []
+  let n = 0
+  const send = async (rounds: number): Promise<void> => {
+    for (let round = 0; round < rounds; round++, n++)
+      await sender.send(
+        Array.from({ length: 32 }, (_, k) => fixture.message(topic, { key: `k${k}`, body: Buffer.from(`${n}`) })),
+        { signal: forever },
+      )
+  }
+  /** Keys by who had them last, once all that was sent was seen. */
+  const holders = async (): Promise<Map<string, Set<string>>> => {
+    const from = seen.length
+    await send(3)
+    const end = performance.now() + 20_000
+    while (seen.length < n * 32 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 20))
+    const by = new Map<string, Set<string>>()
+    for (const each of seen.slice(from)) by.set(each.by, (by.get(each.by) ?? new Set()).add(each.key))
+    return by
+  }
+  for (const name of ['a', 'b', 'c']) {
+    const driver = await fixture.connect()
+    leave.push(member(await fixture.open(driver, topic), name, seen))
+    await holders()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+  const three = await holders()
+  expect([...three.keys()].sort()).toEqual(['a', 'b', 'c'])
+  await leave.shift()?.()
+  await holders()
+  const two = await holders()
+  expect([...two.keys()].sort()).toEqual(['b', 'c'])
+  await Promise.all(leave.map((each) => each()))
+  // Nothing twice, nothing out of order: nobody was killed.
+  expect(seen.length).toBe(n * 32)
+  const last = new Map<string, number>()
+  for (const { key, n: number } of seen) {
+    expect(number).toBe((last.get(key) ?? -1) + 1)
+    last.set(key, number)
+  }
+})
+
+it.each([['key' as const], ['none' as const]])(
+  'keeps acknowledgements that were on the way when a member of order %s leaves',
+  async (order) => {
+    const topic = fixture.topic({ partitions: 2, groups: [{ name: 'g', order, filter: undefined }] })
+    const driver = await fixture.connect()
+    await driver.declare(topic, forever)
+    await driver.send(
+      Array.from({ length: 300 }, () => fixture.message(topic)),
+      { signal: forever },
+    )
+    const source = await fixture.open(driver, topic, { window: 400 })
+    const all = await fixture.receive(source, 300, false)
+    // One by one and out of order: the costliest way for the broker.
+    for (let i = 0; i < 300; i++) await source.settle([{ token: all[(i * 7_919) % 300]?.token, verdict: 'ack' }])
+    await source.close()
+    const next = await fixture.open(driver, topic, { window: 400 })
+    expect((await next.receive(400, AbortSignal.timeout(500))).length).toBe(0)
+  },
+)
+
+it('refuses a member that disagrees about order or partitions, with both values', async () => {
+  const topic = fixture.topic(keyed)
+  const driver = await fixture.connect()
+  await driver.declare(topic, forever)
+  await expect(fixture.open(driver, topic, { order: 'none' })).rejects.toThrow(/order=none.*order=key/)
+  await expect((await fixture.connect()).declare({ ...topic, partitions: 4 }, forever)).rejects.toThrow(
+    /partitions=4.*partitions=8/,
+  )
+})
