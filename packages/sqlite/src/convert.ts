@@ -112,7 +112,7 @@ export function dispatchFrom(row: Row, topic: string): Dispatch {
     topic,
     key: (row['key'] as string | null) ?? undefined,
     tag: (row['tag'] as string | null) ?? undefined,
-    body: row['body'] as Uint8Array,
+    body: bodyFrom(row['body']),
     contentType: typeFrom(row['type']),
     sentAt: (row['sent'] as number | null) ?? undefined,
     partition: partition === undefined ? undefined : Number(partition),
@@ -122,6 +122,11 @@ export function dispatchFrom(row: Row, topic: string): Dispatch {
 /** `type` as a content type. */
 function typeFrom(type: unknown): string | undefined {
   return type === null ? usual : type === '' ? undefined : (type as string)
+}
+
+/** Node 22 reads a blob without bytes as NULL. */
+function bodyFrom(body: unknown): Uint8Array {
+  return (body as Uint8Array | null) ?? new Uint8Array(0)
 }
 
 /** What a group keeps of a message that it did not settle yet; null: as the message has it. */
@@ -185,7 +190,7 @@ export class Delivery implements Arrival {
     this.key = (row[at.key] as string | null) ?? undefined
     this.tag = (row[at.tag] as string | null) ?? undefined
     this.headers = head.headers
-    this.body = row[at.body] as Uint8Array
+    this.body = bodyFrom(row[at.body])
     this.contentType = typeFrom(row[at.type])
     this.sentAt = (row[at.sent] as number | null) ?? undefined
     this.expiresAt = head.expiresAt
