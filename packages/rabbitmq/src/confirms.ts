@@ -36,8 +36,30 @@ interface Run {
 const ring = 4_096
 const held: SendResult = Object.freeze({ ok: true, position: undefined })
 
-/** Publishes on a fresh confirm channel, which nobody else uses. `tooLong` hears the broker's limit when it closed the channel over it. */
-export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) => void): Publisher {
+/** What is under a connection: holding its writes back for a moment makes one of many. */
+export interface Corked {
+  cork(): void
+  uncork(): void
+}
+
+/**
+ * Publishes on a fresh confirm channel, which nobody else uses. `tooLong` hears the broker's limit when it closed the channel over it.
+ * amqplib writes each message to the socket by itself; with `socket` those of a turn go in one call of the system.
+ */
+export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) => void, socket?: Corked): Publisher {
+  let corked = false
+  /** amqplib hands a turn's frames to the socket in the next `setImmediate`; the one after that lets them go. */
+  const together = (): void => {
+    if (corked || socket === undefined) return
+    corked = true
+    socket.cork()
+    setImmediate(() =>
+      setImmediate(() => {
+        corked = false
+        socket.uncork()
+      }),
+    )
+  }
   const runs = new Array<Run | undefined>(ring).fill(undefined)
   const places = new Uint32Array(ring)
   /** Delivery tags from 1 on: the lowest that is unconfirmed, and the next to be given. */
@@ -64,7 +86,11 @@ export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) =>
     runs[slot] = undefined
     const place = places[slot] as number
     const message = run.batch[place] as Outgoing
-    settle(run, place, returned.size > 0 && cameBack(message) ? unroutable(message) : refused ? full_(message) : held)
+    settle(
+      run,
+      place,
+      returned.size > 0 && cameBack(message) ? unroutable(message) : refused ? overfull(message) : held,
+    )
   }
   const confirms = (refused: boolean) => (fields: { deliveryTag: number; multiple: boolean }) => {
     const { deliveryTag, multiple } = fields
@@ -86,6 +112,7 @@ export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) =>
     while (run.written < run.batch.length) {
       if (run.open === 0) return true
       if (full || blocked !== undefined || next - low >= ring) return false
+      together()
       const place = run.written++
       const message = run.batch[place] as Outgoing
       try {
@@ -194,7 +221,7 @@ function unroutable({ id, exchange, key }: Outgoing): SendResult {
   }
 }
 
-function full_({ id, key }: Outgoing): SendResult {
+function overfull({ id, key }: Outgoing): SendResult {
   return {
     ok: false,
     error: new MessagingError(

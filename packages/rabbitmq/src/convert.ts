@@ -111,14 +111,24 @@ function headersOf(message: Dispatch, fit: ReadonlySet<WireField>): Record<strin
   return headers
 }
 
+let lastMs = 0
+let lastPrefix = ' '
+
 /**
  * When a message was sent, from what AMQP has room for: whole seconds, and the ms that our ids begin with where they are of
  * that second. `propertiesOf` writes a header where this does not give the time back.
  */
 function readSentAt(id: string, seconds: number): number {
+  // Nearly always the ms of the message before.
+  if (Math.floor(lastMs / 1_000) === seconds && id.length === 36 && id.startsWith(lastPrefix) && id[14] === '7')
+    return lastMs
   if (id.length === 36 && id[14] === '7') {
     const ms = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
-    if (Math.floor(ms / 1_000) === seconds) return ms
+    if (Math.floor(ms / 1_000) === seconds) {
+      lastMs = ms
+      lastPrefix = id.slice(0, 14)
+      return ms
+    }
   }
   return seconds * 1_000
 }

@@ -1,6 +1,6 @@
 import type { SendResult } from '@posthorn/core/driver'
 import type { Channel } from 'amqplib'
-import { type Outgoing, overLimit, type Publisher, publisherOn } from './confirms.ts'
+import { type Corked, type Outgoing, overLimit, type Publisher, publisherOn } from './confirms.ts'
 import type { Link } from './connection.ts'
 import { aborted, translated } from './errors.ts'
 
@@ -26,9 +26,11 @@ export function senderOn(link: Link, maxBytes: number): Sender {
     const channel = await model.createConfirmChannel().catch((error: unknown) => {
       throw translated(error, 'opening a channel to send on')
     })
-    publisher = publisherOn(channel, (most) => {
+    const lower = (most: number): void => {
       limit = Math.min(limit, most)
-    })
+    }
+    const { stream } = model.connection as unknown as { readonly stream?: Corked }
+    publisher = publisherOn(channel, lower, stream)
     publisher.block(link.blocked)
     return publisher
   }
