@@ -7,7 +7,10 @@ import { nameOf } from './topology.ts'
 /** Waits for 1 to `max` deliveries: looks (which takes no lock), takes, or sleeps until it is called or something falls due. */
 export async function receive(member: Member, max: number, signal: AbortSignal): Promise<readonly Arrival[]> {
   const { hub, group, call } = member
-  if (!member.over && !signal.aborted && member.kept.length > 0) return fromKept(member, max)
+  if (!member.over && !signal.aborted && member.kept.length > 0) {
+    const got = fromKept(member, max)
+    if (got.length > 0) return got
+  }
   const unlisten = hub.wake.listen((topic) => group.topic === undefined || group.topic === topic, call)
   signal.addEventListener('abort', call, { once: true })
   try {
@@ -28,6 +31,7 @@ export async function receive(member: Member, max: number, signal: AbortSignal):
 
 /** What was taken for a receive that was aborted; of it what is still ours. */
 function fromKept(member: Member, max: number): readonly Arrival[] {
+  member.kept = member.kept.filter((each) => member.hands.has(each))
   return member.kept.splice(0, max)
 }
 

@@ -34,7 +34,8 @@ export function wakeOf(writer: Sql, path: string, probeMs: number): Wake {
   let watchable: boolean | undefined = process.platform === 'linux' || process.platform === 'darwin' ? undefined : false
   let quiet = 0
   let over = false
-  let version = versionNow()
+  /** Undefined until it was read: then the first probe calls everybody, which harms nobody. */
+  let version: number | undefined
 
   function versionNow(): number {
     return Number(writer.row('PRAGMA data_version')?.['data_version'])
