@@ -11,9 +11,9 @@ export interface BrokerSet {
   stop(): Promise<void>
 }
 
-/** Starts these brokers one after the other, in the background; one that runs already, or that the environment names, is used as it is. */
-export const brokerSet = (names: readonly string[]): BrokerSet => {
-  const own = names.filter((name) => givenUrl(name) === undefined && !runs(name))
+/** Starts these brokers one after the other, in the background; one that runs already, or that the environment names, is used as it is. `later` are left to the tests. */
+export const brokerSet = (names: readonly string[], later: readonly string[] = []): BrokerSet => {
+  const own = [...names, ...later].filter((name) => givenUrl(name) === undefined && !runs(name))
   const startAll = async (): Promise<readonly string[]> => {
     const findings: string[] = []
     for (const name of names) {

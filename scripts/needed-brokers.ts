@@ -7,3 +7,9 @@ export const neededBrokers: Readonly<Record<string, readonly string[]>> = {
   // The smaller examples.
   tests: ['rabbitmq', 'kafka'],
 }
+
+/** Variants that single tests start for themselves when they come to them; the run ends those that it found stopped. */
+export const startedByTests: Readonly<Record<string, readonly string[]>> = {
+  rabbitmq: ['rabbitmq-tls'],
+  kafka: ['kafka-secure'],
+}

@@ -5,7 +5,7 @@ import { type BrokerSet, brokerSet } from './broker-set.ts'
 import { checkout } from './brokers/places.ts'
 import { ofThePackages, ofTheTree } from './checks/catalogue.ts'
 import { type Check, type Outcome, runChecks } from './checks/check.ts'
-import { neededBrokers } from './needed-brokers.ts'
+import { neededBrokers, startedByTests } from './needed-brokers.ts'
 import { needNode24 } from './node-version.ts'
 import { smoke } from './packed/smoke.ts'
 import { runTests, type Tally } from './test-run.ts'
@@ -76,7 +76,10 @@ needNode24()
 const names = process.argv.slice(2)
 const parts = names.map(folderOf)
 const wanted = Object.entries(neededBrokers).filter(([name]) => names.length === 0 || names.includes(name))
-const brokers = brokerSet([...new Set(wanted.flatMap(([, needed]) => needed))])
+const brokers = brokerSet(
+  [...new Set(wanted.flatMap(([, needed]) => needed))],
+  wanted.flatMap(([name]) => startedByTests[name] ?? []),
+)
 const interrupted = new AbortController()
 for (const event of ['SIGINT', 'SIGTERM'] as const) process.once(event, () => interrupted.abort())
 
