@@ -56,6 +56,8 @@ export interface Broker {
   ready(site: Site, process: Process): Promise<string | undefined>
   /** Asked of the whole broker once each process is ready (a cluster has formed). Same answer as `ready`. */
   formed?(site: Site): Promise<string | undefined>
+  /** How the broker's own command line tool is run against one process that serves (`rabbitmqctl`). */
+  control?(site: Site, process: Process, args: readonly string[]): Launch
   url(site: Omit<Site, 'tree'>): string
 }
 

@@ -4,6 +4,7 @@ import { type Broker, type Process, type Site, slug, urlVariable } from './broke
 import { brokerNamed } from './catalogue.ts'
 import { type Certificates, certificatesIn } from './certificates.ts'
 import { Hopeless, until } from './condition.ts'
+import { run } from './host-tools.ts'
 import { locked } from './lock.ts'
 import { logTail } from './log-tail.ts'
 import { brokersFolder, checkout } from './places.ts'
@@ -209,6 +210,19 @@ export const startNode = async (name: string, node?: string): Promise<void> => {
     await launchOrContinue(broker, site, member)
     await serving(broker, site, member)
   })
+}
+
+/** Runs the broker's own command line tool against one node, and gives what it wrote. */
+export const control = async (name: string, args: readonly string[], node?: string): Promise<string> => {
+  const member = faultOn(name, node)
+  const broker = brokerNamed(name)
+  if (broker.control === undefined) throw new Error(`${name} has no tool of its own here`)
+  const {
+    file,
+    args: all,
+    env = {},
+  } = broker.control({ ...layout(broker), tree: await broker.install() }, member, args)
+  return run(file, all, { cwd: member.folder, env })
 }
 
 /** How each process of a broker is doing. */

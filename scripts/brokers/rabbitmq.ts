@@ -53,6 +53,11 @@ const rabbitmq = (variant: Variant): Broker => ({
   start: (site, process) => (process.name === 'epmd' ? portMapper(site, process) : server(variant, site, process)),
   ready: (_site, process) => (process.name === 'epmd' ? listens(process.ports['epmd']!) : serves(process)),
   formed: (site) => joined(servers(site)),
+  control: (site, process, args) => ({
+    file: join(site.tree, sbinIn(site.tree), 'rabbitmqctl'),
+    args: ['--node', nodeName(process), '--longnames', ...args],
+    env: environment(site, process),
+  }),
   url: (site) => {
     const [scheme, port] = variant.tls ? ['amqps', 'amqps'] : ['amqp', 'amqp']
     return `${scheme}://guest:guest@${servers(site).map(({ ports }) => `127.0.0.1:${ports[port]}`)}`
@@ -70,13 +75,18 @@ const portMapper = async (site: Site, { ports }: Process): Promise<Launch> => ({
 
 const server = async (variant: Variant, site: Site, process: Process): Promise<Launch> => {
   const { folder } = process
-  const [sbin] = globSync('usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin', { cwd: site.tree })
-  if (sbin === undefined) throw new Error(`no RabbitMQ in ${site.tree}: delete that folder and start again`)
   if (variant.tls) await makeCertificates(join(folder, 'certificates'), 'guest', 'RABBITMQ_TLS_URL')
   writeFileSync(join(folder, 'env.conf'), '')
   writeFileSync(join(folder, 'enabled_plugins'), `[${plugins(variant).join(',')}].\n`)
   writeFileSync(join(folder, 'rabbitmq.conf'), configuration(variant, site, process))
-  return { file: join(site.tree, sbin, 'rabbitmq-server'), args: [], env: environment(site, process) }
+  return { file: join(site.tree, sbinIn(site.tree), 'rabbitmq-server'), args: [], env: environment(site, process) }
+}
+
+/** The folder of its programs. */
+const sbinIn = (tree: string): string => {
+  const [sbin] = globSync('usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin', { cwd: tree })
+  if (sbin === undefined) throw new Error(`no RabbitMQ in ${tree}: delete that folder and start again`)
+  return sbin
 }
 
 /** A home folder with the secret by which the nodes of this broker, and nobody else's, know each other. */

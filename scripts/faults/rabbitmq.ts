@@ -1,0 +1,63 @@
+// `pnpm test:faults rabbitmq [--messages=100000] [--legs=3] [--seed=1] [--seconds=N] [--fresh]`: a service of five and more processes on
+// one RabbitMQ, everything that ADAPTER.md names going wrong in each leg; a run that was cut off goes on where it was.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { managementOf } from '../../packages/rabbitmq/src/testing/management.ts'
+import { control } from '../brokers/lifecycle.ts'
+import { rabbitService } from './rabbitmq-service.ts'
+import { runCampaign } from './service-campaign.ts'
+import { type Fault, usualFaults } from './service-faults.ts'
+
+// A broker of its own: it is killed.
+const broker = 'rabbitmq-tls'
+/** Lowered from half an hour; the broker looks every two seconds. */
+const consumerTimeoutMs = 12_000
+
+const faults: readonly Fault[] = [
+  ...usualFaults(broker, { silentMs: 10_000, leaseMs: 12_000 }),
+  {
+    // What lies in a queue that is removed is lost by who removed it: so it is removed while it is empty, and nobody sends meanwhile.
+    name: 'queues removed by an operator',
+    async run({ crew }) {
+      const management = managementOf(broker)
+      crew.tell({ say: 'pause' })
+      const named = async () =>
+        (await management.queues('faults-')).filter(({ name }) => /@(billing~\d+|audit)$/.test(name))
+      for (let quiet = 0; quiet < 10; await sleep(100))
+        quiet = (await named()).every(({ messages }) => messages === 0) ? quiet + 1 : 0
+      const gone = (await named()).filter(({ name }) => /@(billing~[35]|audit)$/.test(name)).map(({ name }) => name)
+      for (const name of gone) await management.call('DELETE', `/queues/%2F/${encodeURIComponent(name)}`)
+      for (let there = 0; there < gone.length; await sleep(100))
+        there = (await named()).filter(({ name }) => gone.includes(name)).length
+      crew.tell({ say: 'resume' })
+    },
+  },
+  {
+    name: 'memory alarm for 5 s',
+    async run() {
+      await control(broker, ['set_vm_memory_high_watermark', 'absolute', '1MB'])
+      await sleep(5_000)
+      await control(broker, ['set_vm_memory_high_watermark', 'absolute', '512MB'])
+    },
+  },
+  {
+    name: 'a handler holds longer than consumer_timeout',
+    async run({ crew, random }) {
+      const places = crew.of('billing')
+      places[Math.floor(random() * places.length)]?.tell({ say: 'hold', ms: consumerTimeoutMs + 6_000 })
+      await sleep(consumerTimeoutMs + 6_000)
+    },
+  },
+]
+
+await runCampaign({
+  name: 'rabbitmq-faults',
+  command: 'pnpm test:faults rabbitmq',
+  messages: 100_000,
+  legs: 3,
+  faults,
+  service: () =>
+    rabbitService(broker, {
+      settings: { consumer_timeout: String(consumerTimeoutMs), channel_tick_interval: '2000' },
+    }),
+  about: { broker: 'RabbitMQ 4.0, one node', consumerTimeoutMs },
+})

@@ -1,0 +1,118 @@
+// One run of a small service of several processes on a broker while things go wrong, and what its ledger says.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect } from '../../packages/posthorn/src/index.ts'
+import { type CheckResult, checkFolder } from '../../packages/testkit/src/ledger/checker.ts'
+import { fileLedger } from '../../packages/testkit/src/ledger/file.ts'
+import type { Ledger } from '../../packages/testkit/src/ledger/ledger.ts'
+import type { FaultProxy } from '../../packages/testkit/src/proxy/proxy.ts'
+import { randomFrom } from './random.ts'
+import { crewOf } from './service-crew.ts'
+import type { Fault } from './service-faults.ts'
+import { work, workGroups } from './service-work.ts'
+
+/** Where a service finds its broker. */
+export interface Service {
+  /** Past the proxies, for whoever takes stock at the end. */
+  readonly direct: string
+  /** Through the proxies. */
+  readonly sendingUrl: string
+  readonly consumingUrl: string
+  readonly sending: FaultProxy
+  readonly consuming: FaultProxy
+  /** Whether the broker delays by itself. */
+  readonly delays: boolean
+}
+
+/** How big a run is, and what goes wrong in it, in this order. */
+export interface ServiceRun {
+  readonly service: Service
+  readonly faults: readonly Fault[]
+  readonly messages: number
+  readonly seed: number
+  /** For the ledger; empty or not there yet. */
+  readonly folder: string
+  /** How long the sending is stretched for each fault. */
+  readonly msPerFault: number
+}
+
+/** What a run showed. */
+export interface ServiceResult {
+  readonly check: CheckResult
+  /** Faults after which senders or a group had not got on in time. */
+  readonly stuck: readonly string[]
+  /** Processes that ended otherwise than they were told to. */
+  readonly accidents: readonly string[]
+  readonly seconds: number
+}
+
+/** After the end of a fault all go on within so long, by themselves. */
+const recoveryMs = 15_000
+const senders = 2
+
+/** Runs it. */
+export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
+  const { service, faults, messages, folder } = run
+  const from = performance.now()
+  const namespace = `faults-${process.pid}-${Math.round(from)}`
+  const ledger = fileLedger(folder, 'run', { durable: false })
+  const quota = Math.ceil(messages / senders)
+  const crew = crewOf((name, does) => ({
+    url: does === 'send' ? service.sendingUrl : service.consumingUrl,
+    namespace,
+    folder,
+    name,
+    does,
+    quota,
+    // Twenty at a time; some are left for the end.
+    paceMs: Math.floor((faults.length * run.msPerFault) / (quota / 20)),
+    delays: service.delays,
+  }))
+  const stuck: string[] = []
+  try {
+    for (const does of ['audit', 'billing', 'billing', ...Array(senders).fill('send')] as const) await crew.join(does)
+    if (!(await crew.movesOn(recoveryMs))) stuck.push('start')
+    const stage = { crew, sending: service.sending, consuming: service.consuming, random: randomFrom(run.seed) }
+    for (const fault of faults) {
+      // A moment in which all is well: what was just made is on disk, and the fault falls into the middle of the work.
+      await sleep(1_500)
+      const over = ledger.fault(fault.name)
+      await fault.run(stage)
+      over()
+      if (!(await crew.movesOn(recoveryMs))) stuck.push(fault.name)
+    }
+    crew.tell({ say: 'finish' })
+    if (!(await crew.settles(3_000, 120_000))) stuck.push('the end')
+    await takeStock(service.direct, namespace, ledger)
+  } finally {
+    await crew.close()
+    await ledger.end()
+  }
+  const check = await checkFolder(folder, {
+    groups: workGroups,
+    ordered: ['billing'],
+    // At least once: after a fault a message may come again, and there is no inbox.
+    allow: ['duplicate-effect'],
+    limits: { recoveryMs },
+  })
+  return { check, stuck, accidents: crew.accidents, seconds: Math.round((performance.now() - from) / 100) / 10 }
+}
+
+/** Whether everything held. */
+export function isClean({ check, stuck, accidents }: ServiceResult): boolean {
+  return check.ok && stuck.length === 0 && accidents.length === 0
+}
+
+/** Writes down what lies on the shelves, and what is left in the groups. */
+async function takeStock(url: string, namespace: string, ledger: Ledger): Promise<void> {
+  const broker = await connect(url, { namespace, log: false })
+  try {
+    for (const group of workGroups) {
+      for await (const letter of broker.deadLetters(work, { group }).list())
+        ledger.letter(letter.id, group, letter.reason)
+      ledger.backlog(group, (await broker.lag(work, { group })).backlog)
+    }
+    for await (const letter of broker.deadLetters(work).list()) ledger.letter(letter.id, undefined, letter.reason)
+  } finally {
+    await broker.close()
+  }
+}
