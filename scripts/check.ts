@@ -5,9 +5,11 @@ import { needNode24 } from './node-version.ts'
 
 needNode24()
 const wanted = process.argv.slice(2)
-const chosen = [...ofTheTree, ...ofThePackages].filter(
-  ({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)),
-)
+const all = [...ofTheTree, ...ofThePackages]
+/** A whole name means that check alone: `lint` is also a part of `publint`. */
+const means = (part: string, name: string): boolean =>
+  all.some((check) => check.name === part) ? name === part : name.includes(part)
+const chosen = all.filter(({ name }) => wanted.length === 0 || wanted.some((part) => means(part, name)))
 if (chosen.length === 0) throw new Error(`no check is named like ${wanted.join(', ')}`)
 const outcomes = await runChecks(chosen)
 const failed = outcomes.filter(({ findings }) => findings.length > 0).length
