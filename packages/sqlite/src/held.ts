@@ -5,21 +5,33 @@ import type { Row, Sql } from './sql.ts'
 import { openTransaction } from './transaction.ts'
 import type { Work } from './writer.ts'
 
-const insertRow = `INSERT INTO posthorn_held (ns, ref, state, lane, due, tries, topic, ${messageColumns})
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (ns, ref) DO NOTHING`
+const insertRow = `INSERT INTO posthorn_held (ns, ref, state, lane, due, tries, topic, ${messageColumns}, leads)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+    ?4 IS NULL OR NOT EXISTS (SELECT 1 FROM posthorn_held WHERE ns = ?1 AND lane = ?4 AND state = ?3))
+  ON CONFLICT (ns, ref) DO NOTHING`
 const columns = `no, ref, state, lane, due, tries, fence, topic, ${messageColumns}`
 /** Due, leased to nobody, and of a lane the first, with none of the lane in a relay's hands. */
 const claimable = `SELECT ${columns} FROM posthorn_held h
-  WHERE ns = ?1 AND state = ?2 AND due <= ?3 AND until <= ?3 AND (lane IS NULL OR (
-    NOT EXISTS (SELECT 1 FROM posthorn_held e WHERE e.ns = ?1 AND e.lane = h.lane AND e.state = ?2 AND e.no < h.no)
-    AND NOT EXISTS (SELECT 1 FROM posthorn_held e WHERE e.ns = ?1 AND e.lane = h.lane AND e.until > ?3)))
+  WHERE ns = ?1 AND state = ?2 AND leads = 1 AND due <= ?3 AND until <= ?3 AND (lane IS NULL OR
+    NOT EXISTS (SELECT 1 FROM posthorn_held e WHERE e.ns = ?1 AND e.lane = h.lane AND e.until > ?3 AND e.until > 0))
   ORDER BY due, no LIMIT ?4`
+const firstFree =
+  'SELECT due FROM posthorn_held WHERE ns = ? AND state = ? AND leads = 1 AND until <= due ORDER BY due LIMIT 1'
+const firstLeased =
+  'SELECT until FROM posthorn_held WHERE ns = ? AND state = ? AND until > 0 AND until > due ORDER BY until LIMIT 1'
+const ofState = `SELECT ${columns} FROM posthorn_held NOT INDEXED WHERE ns = ? AND state = ? AND no > ? ORDER BY no LIMIT ?`
+const ofLane = `SELECT ${columns} FROM posthorn_held WHERE ns = ? AND lane = ? AND state = ? AND no > ? ORDER BY no LIMIT ?`
+
+/** How many ends of pages are remembered. */
+const mostEnds = 64
 
 /** Messages that wait, in the file. */
 export function sqliteHeld(hub: Hub, namespace: string, clock: Clock): Held {
   const writing = <R>(tx: Parameters<Held['insert']>[1], work: (work: Work) => R): Promise<R> =>
     tx === undefined ? hub.writer.write(work) : openTransaction(tx, hub.path).work().then(work)
   const told = (work: Work): void => work.after(() => hub.wake.held())
+  /** Where pages ended: the next goes on there, though the row may be gone by then. */
+  const ends = new Map<string, number>()
   return {
     insert: (rows, tx) =>
       writing(tx, (work) => {
@@ -50,22 +62,9 @@ export function sqliteHeld(hub: Hub, namespace: string, clock: Clock): Held {
     },
     change: (ref, expect, to, tx) =>
       writing(tx, (work) => {
-        const { sql } = work
-        const guard = expect.fence === undefined ? 'until <= ?4 AND ?5 IS NULL' : 'fence = ?5 AND ?4 IS NOT NULL'
-        const where = `WHERE ns = ?1 AND ref = ?2 AND state = ?3 AND ${guard}`
-        const values = [namespace, ref, expect.state, clock.now(), expect.fence ?? null] as const
-        const count =
-          to === undefined
-            ? sql.run(`DELETE FROM posthorn_held ${where}`, ...values)
-            : sql.run(
-                `UPDATE posthorn_held SET state = ?6, due = ?7, tries = coalesce(?8, tries), until = 0 ${where}`,
-                ...values,
-                to.state,
-                Math.ceil(to.dueAt),
-                to.tries ?? null,
-              )
+        const changed = change(work.sql, namespace, ref, expect, to, clock.now())
         told(work)
-        return count > 0
+        return changed
       }),
     async get(ref, tx) {
       const read = (sql: Sql): Row | undefined =>
@@ -75,28 +74,16 @@ export function sqliteHeld(hub: Hub, namespace: string, clock: Clock): Held {
     },
     range: ({ state, lane, after, max }) =>
       hub.read((sql) => {
-        const from =
-          after === undefined
-            ? 0
-            : ((sql.row('SELECT no FROM posthorn_held WHERE ns = ? AND ref = ?', namespace, after)?.['no'] as number) ??
-              0)
+        const from = after === undefined ? 0 : (numberOf(sql, namespace, after) ?? ends.get(after) ?? 0)
         const rows =
           lane === undefined
-            ? sql.rows(
-                `SELECT ${columns} FROM posthorn_held WHERE ns = ? AND state = ? AND no > ? ORDER BY no LIMIT ?`,
-                namespace,
-                state,
-                from,
-                max,
-              )
-            : sql.rows(
-                `SELECT ${columns} FROM posthorn_held WHERE ns = ? AND lane = ? AND state = ? AND no > ? ORDER BY no LIMIT ?`,
-                namespace,
-                lane,
-                state,
-                from,
-                max,
-              )
+            ? sql.rows(ofState, namespace, state, from, max)
+            : sql.rows(ofLane, namespace, lane, state, from, max)
+        const last = rows.at(-1)
+        if (last !== undefined) {
+          ends.set(last['ref'] as string, last['no'] as number)
+          if (ends.size > mostEnds) ends.delete(ends.keys().next().value as string)
+        }
         return rows.map(rowFrom)
       }),
     count: (state, lane) =>
@@ -114,15 +101,66 @@ export function sqliteHeld(hub: Hub, namespace: string, clock: Clock): Held {
       ),
     nextDue: (state) =>
       hub.read((sql) => {
-        const row = sql.row(
-          `SELECT min(CASE WHEN until > due THEN until ELSE due END) AS at FROM posthorn_held WHERE ns = ? AND state = ?`,
-          namespace,
-          state,
-        )
-        return (row?.['at'] as number | null | undefined) ?? undefined
+        const free = sql.row(firstFree, namespace, state)?.['due'] as number | undefined
+        const leased = sql.row(firstLeased, namespace, state)?.['until'] as number | undefined
+        return free === undefined || leased === undefined ? (free ?? leased) : Math.min(free, leased)
       }),
     watch: (call) => hub.wake.watch(call),
   }
+}
+
+function numberOf(sql: Sql, ns: string, ref: string): number | undefined {
+  return sql.row('SELECT no FROM posthorn_held WHERE ns = ? AND ref = ?', ns, ref)?.['no'] as number | undefined
+}
+
+function change(
+  sql: Sql,
+  ns: string,
+  ref: string,
+  expect: Parameters<Held['change']>[1],
+  to: Parameters<Held['change']>[2],
+  now: number,
+): boolean {
+  const row = sql.row('SELECT no, state, lane, fence, until FROM posthorn_held WHERE ns = ? AND ref = ?', ns, ref)
+  if (row === undefined || row['state'] !== expect.state) return false
+  if (expect.fence === undefined ? (row['until'] as number) > now : row['fence'] !== expect.fence) return false
+  const no = row['no'] as number
+  if (to === undefined) sql.run('DELETE FROM posthorn_held WHERE no = ?', no)
+  else
+    sql.run(
+      'UPDATE posthorn_held SET state = ?, due = ?, tries = coalesce(?, tries), until = 0 WHERE no = ?',
+      to.state,
+      Math.ceil(to.dueAt),
+      to.tries ?? null,
+      no,
+    )
+  if (row['lane'] !== null && to?.state !== expect.state) {
+    const lane = row['lane'] as string
+    lead(sql, ns, lane, expect.state, no)
+    if (to !== undefined) lead(sql, ns, lane, to.state, no)
+  }
+  return true
+}
+
+/** Sees to who leads a lane of a state after `no` has left it or come to it: that one, or the one behind it. */
+function lead(sql: Sql, ns: string, lane: string, state: HeldState, no: number): void {
+  const first = sql.row(
+    'SELECT no FROM posthorn_held WHERE ns = ? AND lane = ? AND state = ? ORDER BY no LIMIT 1',
+    ns,
+    lane,
+    state,
+  )?.['no'] as number | undefined
+  if (first !== undefined) sql.run('UPDATE posthorn_held SET leads = 1 WHERE no = ? AND leads = 0', first)
+  // Who came and is not the first follows; where it is the first, whoever was so until now follows.
+  sql.run(
+    `UPDATE posthorn_held SET leads = 0 WHERE leads = 1 AND no IN (?1, (SELECT no FROM posthorn_held
+      WHERE ns = ?2 AND lane = ?3 AND state = ?4 AND no > ?5 ORDER BY no LIMIT 1)) AND no <> ?5 AND state = ?4`,
+    no,
+    ns,
+    lane,
+    state,
+    first ?? no,
+  )
 }
 
 function rowFrom(row: Row): ClaimedRow {

@@ -2,6 +2,9 @@
 import type { Row, Sql } from './sql.ts'
 
 const someInState = 'SELECT 1 FROM posthorn_delivery WHERE grp = ? AND lane = ? AND state = ? LIMIT 1'
+// Left to itself SQLite takes the order from the primary key, and then reads all that the group has in front of this lane.
+const firstBehind = `SELECT ord, due FROM posthorn_delivery INDEXED BY posthorn_delivery_lane
+  WHERE grp = ? AND lane = ? AND state = 2 ORDER BY ord LIMIT 1`
 
 /** The priority that `head` says. */
 export function priorityOf(head: unknown): number {
@@ -73,11 +76,7 @@ export function putBack(sql: Sql, group: number, ord: number, lane: string | nul
 export function freeLane(sql: Sql, group: number, lane: string, now: number): boolean {
   if (sql.row(someInState, group, lane, 1) !== undefined) return false
   for (const state of [0, 3]) if (sql.row(someInState, group, lane, state) !== undefined) return true
-  const first = sql.row(
-    'SELECT ord, due FROM posthorn_delivery WHERE grp = ? AND lane = ? AND state = 2 ORDER BY ord LIMIT 1',
-    group,
-    lane,
-  )
+  const first = sql.row(firstBehind, group, lane)
   if (first === undefined) return false
   const due = first['due'] as number
   sql.run(

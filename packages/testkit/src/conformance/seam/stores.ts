@@ -104,6 +104,8 @@ export const stores: Chapter = {
         const now = stage.now()
         await held.insert([row(stage, '1', { lane: 'l', dueAt: now + 60_000 }), row(stage, '2', { lane: 'l' })])
         assert.equal((await held.claim({ state: 'ready', now, max: 10, leaseMs: 1_000 })).length, 0)
+        // Who sleeps until then is not woken in vain by those behind it.
+        assert.equal(await held.nextDue('ready'), now + 60_000)
         assert.equal(await held.change('1', { state: 'ready' }, { state: 'ready', dueAt: now }), true)
         const [first] = await held.claim({ state: 'ready', now, max: 10, leaseMs: 1_000 })
         assert.equal(first?.ref, '1')
@@ -155,12 +157,13 @@ export const stores: Chapter = {
     },
     {
       id: 'stores.range',
-      says: 'rows are read page by page in order of insertion',
+      says: 'rows are read page by page in order of insertion, also where the last of a page has left meanwhile',
       needs: ['a store'],
       run: async (stage) => {
         const { held } = await portsOf(stage)
         await held.insert(Array.from({ length: 7 }, (_, n) => row(stage, `r${n}`, { state: 'parked' })))
         const first = await held.range({ state: 'parked', max: 3 })
+        assert.equal(await held.change('r2', { state: 'parked' }, undefined), true)
         const second = await held.range({ state: 'parked', max: 9, after: first.at(-1)?.ref })
         assert.equal([...first, ...second].map(({ ref }) => ref).join(' '), 'r0 r1 r2 r3 r4 r5 r6')
       },
