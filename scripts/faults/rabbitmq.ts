@@ -9,7 +9,7 @@ import { type Fault, usualFaults } from './service-faults.ts'
 
 // A broker of its own: it is killed.
 const broker = 'rabbitmq-tls'
-/** Lowered from half an hour; the broker looks every two seconds. */
+/** Lowered from half an hour. */
 const consumerTimeoutMs = 12_000
 
 const faults: readonly Fault[] = [
@@ -57,7 +57,7 @@ await runCampaign({
   faults,
   service: () =>
     rabbitService(broker, {
-      settings: { consumer_timeout: String(consumerTimeoutMs), channel_tick_interval: '2000' },
+      settings: { consumer_timeout: String(consumerTimeoutMs) },
     }),
   about: { broker: 'RabbitMQ 4.0, one node', consumerTimeoutMs },
 })
