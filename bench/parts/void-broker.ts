@@ -21,6 +21,7 @@ export const voidTraits: Traits = {
   cancel: false,
   priority: false,
   pattern: false,
+  topics: false,
   filter: false,
   atomic: false,
   effects: false,

@@ -53,6 +53,7 @@ const traits: Traits = {
   cancel: false,
   priority: true,
   pattern: true,
+  topics: false,
   filter: false,
   atomic: true,
   effects: false,
@@ -130,6 +131,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
         topics.set(topic.name, topic)
         return topicSpec(topicParts(topic), 'rig')
       }),
+    remove: async () => {},
     resolve: not,
     topicNamed: (name) => topics.get(name),
     closing: closing.signal,

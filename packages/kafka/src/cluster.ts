@@ -6,6 +6,7 @@ import { Fault, faultOf, passes } from './errors.ts'
 /** What we know of the cluster: who leads which partition, who coordinates what. Asked again when it proves wrong. */
 export interface ClusterMap {
   readonly wire: Wire
+  readonly clock: Clock
   /** A topic as known; asked for if it is not. Rejects where it does not exist. */
   topic(name: string): Promise<TopicView>
   /** Where it is known to exist. */
@@ -74,6 +75,7 @@ export function clusterMap(wire: Wire, clock: Clock): ClusterMap {
   const anyNode = async (): Promise<number> => nodes[0] ?? wire.coordinator('group', 'posthorn')
   return {
     wire,
+    clock,
     topic: known,
     refresh,
     async exists(name) {

@@ -19,6 +19,7 @@ import { aborted, idempotentProducer, type Part } from './producer.ts'
 import { router } from './routing.ts'
 import { shelf } from './shelf.ts'
 import { type GroupSource, groupSource } from './source.ts'
+import { removeTopic, topicsIn } from './topics.ts'
 import { topology } from './topology.ts'
 import { type TransactionalProducer, transactionalProducer } from './transactions.ts'
 
@@ -192,6 +193,10 @@ export async function kafkaDriver<Client>(
       const id = names.group(topic, group)
       await Promise.all([...sources].map((source) => (source.group === id ? source.flush?.() : undefined)))
       return lagOf({ cluster, names, now }, topic, group)
+    },
+    topics: () => topicsIn({ cluster, names }),
+    async remove(topic, signal) {
+      route.forget(await removeTopic({ cluster, names }, topic, signal))
     },
     query: (topic, where, signal) => queryOf({ cluster, names, now }, topic, where, signal),
     async health() {

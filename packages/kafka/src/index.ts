@@ -28,6 +28,7 @@ function traitsOf({ maxBytes }: Settings): Traits {
     cancel: false,
     priority: false,
     pattern: true,
+    topics: true,
     filter: false,
     atomic: true,
     effects: true,

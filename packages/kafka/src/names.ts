@@ -25,6 +25,8 @@ export interface Names {
   readonly replies: string
   /** Our name of a Kafka topic; undefined where it is not one of this namespace's or a derived one. */
   readable(kafkaTopic: string): string | undefined
+  /** Whose topic of ours it is that lies beside another; undefined where it is none. */
+  owner(kafkaTopic: string): { readonly topic: string; readonly group: string | undefined } | undefined
   /** Notes what the user mapped a topic to. */
   map(topic: string, on: unknown): void
 }
@@ -57,6 +59,13 @@ export function names(namespace: string): Names {
       for (const [name, { topic }] of mappings) if (topic === kafkaTopic) return name
       if (!kafkaTopic.startsWith(prefix) || kafkaTopic.startsWith('__') || kafkaTopic.includes(mark)) return undefined
       return plainOf(kafkaTopic.slice(prefix.length))
+    },
+    owner(kafkaTopic) {
+      if (!kafkaTopic.startsWith(prefix)) return undefined
+      const [topic = '', ...rest] = kafkaTopic.slice(prefix.length).split(mark).map(plainOf)
+      const last = rest.pop()
+      if (rest.length > 1 || (last !== 'dead' && last?.startsWith('retry-') !== true)) return undefined
+      return { topic, group: rest[0] }
     },
     map(topic, on) {
       if (typeof on === 'object' && on !== null) mappings.set(topic, on as KafkaMapping)

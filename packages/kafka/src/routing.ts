@@ -25,6 +25,8 @@ export interface Router {
   readonly prepareReplies: () => Promise<void>
   /** Makes the retry topic that most retries of a group need, so that the first one does not wait for it. */
   readonly prepareRetries: (topic: string, group: string) => Promise<void>
+  /** These are gone, and made again when they are needed. */
+  readonly forget: (topics: readonly string[]) => void
 }
 
 const dayMs = 86_400_000
@@ -140,7 +142,10 @@ export function router(context: RouterContext): Router {
     const [name] = names.retries(topic, group)
     if (layout.makes && name !== undefined) await ensure(names.topic(topic), name, retrySettings)
   }
-  return Object.assign(route, { prepareReplies, prepareRetries })
+  const forget = (topics: readonly string[]): void => {
+    for (const topic of topics) made.delete(topic)
+  }
+  return Object.assign(route, { prepareReplies, prepareRetries, forget })
 }
 
 function tooLarge({ id, body }: Dispatch, most: number): MessagingError {

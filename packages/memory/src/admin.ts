@@ -3,15 +3,18 @@ import type {
   Dispatch,
   DriverLag,
   DriverQuery,
+  ListedTopic,
   PatternSpec,
   Shelf,
   ShelvedLetter,
   TopicSpec,
 } from '@posthorn/core/driver'
+import { noSuchTopic, topicIsRead } from '@posthorn/core/driver'
+import { forget } from './delays.ts'
 import { Handed } from './handed.ts'
-import { heldFrom, type Space, topicsOf } from './log.ts'
+import { endGroup, heldFrom, type Space, topicsOf } from './log.ts'
 import { type Entry, topicLog } from './topic.ts'
-import { coverOf, groupOf } from './topology.ts'
+import { coverOf, dropGroup, groupOf, groupsOf } from './topology.ts'
 
 /** What waits for a group; one that nobody has joined would have everything. */
 export function lagOf(space: Space, source: TopicSpec | PatternSpec, name: string): DriverLag {
@@ -46,6 +49,35 @@ export async function* queryOf(
     if ((where.from !== undefined && at < where.from) || (where.to !== undefined && at > where.to)) continue
     yield new Handed(entry, undefined, undefined, 0)
   }
+}
+
+/** Every topic with its groups. */
+export function topicsIn(space: Space): readonly ListedTopic[] {
+  return [...space.topics.values()].flatMap(({ name, reply, spec }) =>
+    reply
+      ? []
+      : [{ name, partitions: spec?.partitions ?? 1, groups: groupsOf(space, name).map((group) => group.name) }],
+  )
+}
+
+/** Ends a topic, its groups, its delayed messages and its shelves. What a pattern's group has been given already stays with that group. */
+export function removeTopic(space: Space, name: string): void {
+  const topic = space.topics.get(name)
+  if (topic === undefined || topic.reply) throw noSuchTopic(name, 'the memory log')
+  const groups = groupsOf(space, name)
+  const read = groups.filter(({ members }) => members.size > 0)
+  if (read.length > 0)
+    throw topicIsRead(
+      name,
+      read.map((group) => group.name),
+    )
+  for (const group of groups) {
+    dropGroup(space, { name }, group)
+    endGroup(group, [topic])
+  }
+  forget(space, name)
+  for (const shelf of space.shelves.keys()) if (shelf.split('\n')[0] === name) space.shelves.delete(shelf)
+  space.topics.delete(name)
 }
 
 /** Puts a letter on its shelf. */

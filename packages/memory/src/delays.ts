@@ -58,6 +58,15 @@ export function reschedule(
   return 'rescheduled'
 }
 
+/** Forgets all that waits for a topic that ends. */
+export function forget(space: Space, topic: string): void {
+  for (const [name, waiting] of space.delayed) {
+    if (!name.startsWith(nameOf(topic, ''))) continue
+    for (const each of waiting) each.stop()
+    space.delayed.delete(name)
+  }
+}
+
 function enter(space: Space, waiting: Waiting): void {
   const { message, topic } = waiting
   const name = nameOf(message.topic, message.id)

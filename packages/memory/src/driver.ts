@@ -1,6 +1,6 @@
 import type { Dispatch, Driver, DriverContext, SendResult, Source, Traits } from '@posthorn/core/driver'
 import { MessagingError } from '@posthorn/core/driver'
-import { lagOf, queryOf, shelfOf, shelve } from './admin.ts'
+import { lagOf, queryOf, removeTopic, shelfOf, shelve, topicsIn } from './admin.ts'
 import type { MemoryClient } from './client.ts'
 import { cancel, delay, reschedule } from './delays.ts'
 import { aborted, closed, undeclared } from './errors.ts'
@@ -81,6 +81,8 @@ export function connectTo(
       open()
       return lagOf(space, source, group)
     },
+    topics: async () => topicsIn(space),
+    remove: async (topic) => removeTopic(space, topic),
     query: (source, where, signal) => queryOf(space, source, where, signal),
     health: async () => [
       {

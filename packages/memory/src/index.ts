@@ -23,6 +23,7 @@ export function memory(options: MemoryOptions = {}): Adapter<{ replay: true; que
     cancel: true,
     priority: true,
     pattern: true,
+    topics: true,
     filter: true,
     atomic: true,
     effects: true,

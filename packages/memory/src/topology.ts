@@ -6,6 +6,9 @@ import { admit, emptyGroup, type Group } from './group.ts'
 import { addTopic, heldFrom, type Space, topicOf, topicsOf } from './log.ts'
 import { topicLog } from './topic.ts'
 
+/** A topic by its name, or a pattern. */
+type Named = Pick<TopicSpec, 'name'> | PatternSpec
+
 /** What a subscription reads, and as whom. */
 export interface GroupWish {
   readonly source: TopicSpec | PatternSpec
@@ -56,7 +59,7 @@ export function joinGroup(space: Space, wish: GroupWish): Group {
 }
 
 /** Forgets a group, so that nothing is kept for it. */
-export function dropGroup(space: Space, source: TopicSpec | PatternSpec, group: Group): void {
+export function dropGroup(space: Space, source: Named, group: Group): void {
   space.groups.delete(groupKey(source, group.name))
   for (const each of space.patterns) if (each.group === group) space.patterns.delete(each)
 }
@@ -66,17 +69,23 @@ export function groupOf(space: Space, source: TopicSpec | PatternSpec, name: str
   return space.groups.get(groupKey(source, name))
 }
 
+/** The groups of one topic; those of patterns are not. */
+export function groupsOf(space: Space, topic: string): readonly Group[] {
+  const prefix = groupKey({ name: topic }, '')
+  return [...space.groups].flatMap(([key, group]) => (key.startsWith(prefix) ? [group] : []))
+}
+
 /** Which topics a source is. */
 export function coverOf(source: TopicSpec | PatternSpec): (topic: string) => boolean {
   return 'pattern' in source ? (topic) => patternMatches(source.pattern, topic) : (topic) => topic === source.name
 }
 
 /** How an error names a source. */
-export function nameOf(source: TopicSpec | PatternSpec): string {
+export function nameOf(source: Named): string {
   return 'pattern' in source ? source.pattern : source.name
 }
 
-function groupKey(source: TopicSpec | PatternSpec, group: string): string {
+function groupKey(source: Named, group: string): string {
   return `${'pattern' in source ? 'p' : 't'}${nameOf(source)}\n${group}`
 }
 

@@ -1,6 +1,7 @@
-import type { DriverContext, PatternSpec, TopicSpec } from '@posthorn/core/driver'
+import type { DriverContext, GroupSpec, PatternSpec, TopicSpec } from '@posthorn/core/driver'
 import { isMessagingError } from '@posthorn/core/driver'
 import type { Channel } from 'amqplib'
+import { type Card, note } from './book.ts'
 import type { Link } from './connection.ts'
 import { firstLevel } from './ladder.ts'
 import type { Names } from './names.ts'
@@ -13,6 +14,7 @@ import {
   namespacePlan,
   patternPlan,
   queuesOf,
+  type Step,
   shelfStep,
   topicPlan,
 } from './plan.ts'
@@ -32,6 +34,7 @@ export interface Declaring {
 export async function declareTopic(on: Declaring, spec: TopicSpec, signal: AbortSignal): Promise<void> {
   const { names, routes, context } = on
   const mapping = mappingOf(spec.on, spec.name)
+  if (mapping === undefined) await note(on, [cardOf(spec), ...spec.groups.map((group) => cardOf(spec, group))], signal)
   await onChannel(on.link, context.clock, `declaring topic ${spec.name}`, signal, async (channel) => {
     const about = `topic ${spec.name}`
     await establish(channel, namespacePlan(names), context.topology, about)
@@ -57,6 +60,12 @@ async function verify(
   if (queue !== undefined) await establish(channel, [{ do: 'queue', name: queue, args: {} }], mode, about)
 }
 
+const cardOf = ({ name, partitions }: TopicSpec, group?: Pick<GroupSpec, 'name' | 'order'>): Card => ({
+  topic: name,
+  partitions,
+  group: group === undefined ? undefined : { name: group.name, order: group.order },
+})
+
 const planOf = (spec: TopicSpec, group: string, order: GroupPlan['order'], filter: GroupPlan['filter']): GroupPlan => ({
   topic: spec.name,
   group,
@@ -77,6 +86,8 @@ export async function declareGroup(
 ): Promise<readonly string[]> {
   const { names, settings, context, routes } = on
   const name = 'pattern' in source ? source.pattern : source.name
+  if ('name' in source && mappingOf(source.on, name) === undefined)
+    await note(on, [cardOf(source, { name: group, order })], signal)
   return onChannel(on.link, context.clock, `declaring group ${group} of ${name}`, signal, async (channel) => {
     if ('name' in source)
       return establishGroup(on, channel, source, mappingOf(source.on, name), planOf(source, group, order, filter))
@@ -129,17 +140,23 @@ export async function provide(on: Declaring, need: Need, signal: AbortSignal): P
     return
   }
   const single = names.queue(topic, group)
-  if (await exists(on, single, signal)) return routes.addGroup(topic, group, [single])
+  if (await exists(on, { do: 'queue', name: single, args: {} }, signal)) return routes.addGroup(topic, group, [single])
   const lanes = Array.from({ length: need.partitions }, (_, lane) => names.lane(topic, group, lane))
-  if (await exists(on, lanes[0] as string, signal)) return routes.addGroup(topic, group, lanes)
+  if (await exists(on, { do: 'queue', name: lanes[0] as string, args: {} }, signal))
+    return routes.addGroup(topic, group, lanes)
   // A group of a pattern that is read elsewhere, or none: the bindings of the delivery exchange know.
   routes.addGroup(topic, group, 'delivery')
 }
 
-async function exists({ link, context }: Declaring, queue: string, signal: AbortSignal): Promise<boolean> {
+/** Whether a queue or an exchange is there. */
+export async function exists(
+  { link, context }: Pick<Declaring, 'link' | 'context'>,
+  what: Extract<Step, { readonly do: 'queue' | 'exchange' }>,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
-    await onChannel(link, context.clock, `looking for queue ${queue}`, signal, (channel) =>
-      establish(channel, [{ do: 'queue', name: queue, args: {} }], 'check', queue),
+    await onChannel(link, context.clock, `looking for ${what.do} ${what.name}`, signal, (channel) =>
+      establish(channel, [what], 'check', what.name),
     )
     return true
   } catch (error) {

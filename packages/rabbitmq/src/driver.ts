@@ -13,6 +13,7 @@ import { type Need, routesOf } from './routes.ts'
 import { senderOn } from './sender.ts'
 import { type OpenSource, openSource, type SourceHost, type Tries } from './source.ts'
 import { readingOf } from './subscribing.ts'
+import { removeTopic, topicsIn } from './topics.ts'
 import { onChannel } from './topology.ts'
 
 /** The client behind the driver: `broker.driver.client`. */
@@ -162,6 +163,8 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
       const ours = [...sources].filter((each) => each.subscription.group === group && nameOf(each) === name)
       return { ...lag, backlog: lag.backlog + ours.reduce((sum, each) => sum + each.unsettled, 0) }
     },
+    topics: (signal) => topicsIn(declaring, signal),
+    remove: (topic, signal) => removeTopic(declaring, topic, signal),
     async health() {
       const troubled = [...sources].find((each) => each.trouble !== undefined)
       const check = (name: string, link: Link, needed: boolean) => ({

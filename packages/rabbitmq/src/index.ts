@@ -26,6 +26,7 @@ const traits: Traits = {
   cancel: false,
   priority: true,
   pattern: true,
+  topics: true,
   filter: false,
   atomic: false,
   effects: false,

@@ -32,6 +32,8 @@ export interface Names {
   readonly all: string
   /** Where the delay ladder ends. */
   readonly delivery: string
+  /** The queue in which every topic and group is written down before it is made. */
+  readonly book: string
   /** Exchange and queue of what no group was there for. */
   readonly unroutable: string
   /** Exchange and queue of one level of the delay ladder. */
@@ -71,6 +73,7 @@ export function namesIn(namespace: string): Names {
     shelf: (topic, group) => (group === undefined ? `${prefix}~unroutable` : of(topic, `@${escapeName(group)}~dead`)),
     all: `${prefix}~all`,
     delivery: `${prefix}~delivery`,
+    book: `${prefix}~topics`,
     unroutable: `${prefix}~unroutable`,
     level: (level) => `${prefix}~delay.${level}`,
     address: (topic) => (topic.startsWith('~') ? `${prefix}${topic}` : topic),

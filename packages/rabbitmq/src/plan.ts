@@ -18,8 +18,8 @@ export type Step =
   | { readonly do: 'queue'; readonly name: string; readonly args: Args }
   | { readonly do: 'bind'; readonly queue: string; readonly to: string; readonly key: string; readonly args?: Args }
   | { readonly do: 'link'; readonly exchange: string; readonly to: string; readonly key: string }
-/** That a queue gets what an exchange gets. */
-export type Binding = Extract<Step, { readonly do: 'bind' }>
+/** That a queue, or another exchange, gets what an exchange gets. */
+export type Binding = Extract<Step, { readonly do: 'bind' | 'link' }>
 type Args = Readonly<Record<string, unknown>>
 
 /** As good as none, on every version; -1 is not understood by all. Ours is far below, and the shelf is behind it. */
@@ -36,6 +36,11 @@ export function namespacePlan({ all, delivery, unroutable }: Names): readonly St
     { do: 'exchange', name: all, type: 'topic' },
     { do: 'exchange', name: delivery, type: 'topic', open: true, args: { 'alternate-exchange': unroutable } },
   ]
+}
+
+/** Where topics and groups are written down. */
+export function bookStep({ book }: Names): Extract<Step, { readonly do: 'queue' }> {
+  return { do: 'queue', name: book, args: quorum }
 }
 
 /** An exchange that gets no message: its alternate says what all who use the topic or group must agree on, and the broker compares it. */
@@ -140,7 +145,7 @@ export function mappedBinding(
   queue: string,
   { routingKey = '', type, headers }: RabbitMapping,
   exchange: string,
-): Binding {
+): Extract<Step, { readonly do: 'bind' }> {
   const args = type === 'headers' ? { 'x-match': 'all', ...headers } : undefined
   return { do: 'bind', queue, to: exchange, key: routingKey, ...(args === undefined ? {} : { args }) }
 }

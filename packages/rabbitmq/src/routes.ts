@@ -28,6 +28,8 @@ export interface Routes {
   addPatternGroup(pattern: string, group: string, queue: string): void
   addShelf(topic: string, group: string): void
   addLevel(level: number): void
+  /** A topic that has ended, with its groups and their shelves. */
+  forget(topic: string): void
   groupQueues(topic: string, group: string): GroupQueues | undefined
   partitionsOf(topic: string): number
   /** Where it goes, or what is missing. Throws what can never be sent. */
@@ -96,6 +98,14 @@ export function routesOf(names: Names): Routes {
     },
     addShelf: (topic, group) => void shelves.add(`${topic}\n${group}`),
     addLevel: (level) => void levels.add(level),
+    forget(topic) {
+      topics.delete(topic)
+      for (const name of [...groups.keys(), ...shelves]) {
+        if (!name.startsWith(`${topic}\n`)) continue
+        groups.delete(name)
+        shelves.delete(name)
+      }
+    },
     groupQueues,
     partitionsOf: (topic) => topics.get(topic)?.keys.length ?? 1,
     place(message, now) {

@@ -1,27 +1,49 @@
 import type { Clock, DriverContext } from '@posthorn/core/driver'
 import { MessagingError } from '@posthorn/core/driver'
-import type { Channel } from 'amqplib'
+import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib'
 import { type Link, within } from './connection.ts'
 import { aborted, conflict, translated } from './errors.ts'
-import type { Step } from './plan.ts'
+import type { Binding, Step } from './plan.ts'
 
 /** Longest that the broker may take for what is asked of it at set-up: amqplib itself waits for ever. */
 const answerMs = 15_000
 
 /** Runs work on a channel of its own: an error closes a channel, and it must be nobody else's. */
-export async function onChannel<T>(
+export function onChannel<T>(
   link: Link,
   clock: Clock,
   about: string,
   signal: AbortSignal,
   work: (channel: Channel) => Promise<T>,
 ): Promise<T> {
+  return onOwn(link, clock, about, signal, (model) => model.createChannel(), work)
+}
+
+/** The same on a channel that confirms what is published. */
+export function onConfirmChannel<T>(
+  link: Link,
+  clock: Clock,
+  about: string,
+  signal: AbortSignal,
+  work: (channel: ConfirmChannel) => Promise<T>,
+): Promise<T> {
+  return onOwn(link, clock, about, signal, (model) => model.createConfirmChannel(), work)
+}
+
+async function onOwn<C extends Channel, T>(
+  link: Link,
+  clock: Clock,
+  about: string,
+  signal: AbortSignal,
+  make: (model: ChannelModel) => Promise<C>,
+  work: (channel: C) => Promise<T>,
+): Promise<T> {
   if (signal.aborted) throw aborted(about, signal)
-  let channel: Channel | undefined
+  let channel: C | undefined
   let over = false
   const run = async (): Promise<{ readonly value: T }> => {
     const model = await link.model()
-    const made = await model.createChannel().catch((error: unknown) => {
+    const made = await make(model).catch((error: unknown) => {
       throw translated(error, about)
     })
     made.on('error', () => {})
@@ -91,6 +113,14 @@ function make(channel: Channel, step: Step): Promise<unknown> {
       return channel.bindQueue(step.queue, step.to, step.key, step.args)
     case 'link':
       return channel.bindExchange(step.exchange, step.to, step.key)
+  }
+}
+
+/** Takes bindings back; what is not bound is no error. */
+export async function unbind(channel: Channel, bindings: readonly Binding[]): Promise<void> {
+  for (const each of bindings) {
+    if (each.do === 'bind') await channel.unbindQueue(each.queue, each.to, each.key, each.args)
+    else await channel.unbindExchange(each.exchange, each.to, each.key)
   }
 }
 

@@ -10,6 +10,7 @@ import type { SqliteSettings } from './options.ts'
 import { openReplay } from './replay.ts'
 import { openSource, type SourceHost } from './source.ts'
 import { storeOf } from './store.ts'
+import { removeTopic, topicsIn } from './topics.ts'
 import { declareTopic, isDeclared } from './topology.ts'
 import { openTransaction, refuseInside } from './transaction.ts'
 import { upkeepOf } from './upkeep.ts'
@@ -98,6 +99,8 @@ export function driverOf(
       open()
       return lagOf(hub, namespace, source, group, clock)
     },
+    topics: () => topicsIn(hub, namespace),
+    remove: (topic, signal) => removeTopic(hub, namespace, topic, clock, signal),
     query: (source, where, signal) => queryOf(hub, namespace, source, where, signal),
     cancel: (id, topic, tx) => cancel(hub, namespace, id, topic, tx),
     reschedule: (id, topic, notBefore, tx) => reschedule(hub, namespace, id, topic, notBefore, tx, clock),

@@ -22,6 +22,7 @@ export function sqlite(options: string | SqliteOptions): Adapter<{ replay: true;
     cancel: true,
     priority: true,
     pattern: true,
+    topics: true,
     filter: true,
     atomic: true,
     effects: true,

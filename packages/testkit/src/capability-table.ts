@@ -10,6 +10,7 @@ export interface CapabilityRow {
   readonly cancel: boolean
   readonly priority: boolean
   readonly pattern: boolean
+  readonly topics: boolean
   readonly filter: boolean
   readonly atomic: boolean
   readonly effects: boolean
@@ -32,6 +33,7 @@ export const capabilityTable: Readonly<Record<string, CapabilityRow>> = {
     cancel: true,
     priority: true,
     pattern: true,
+    topics: true,
     filter: true,
     atomic: true,
     effects: true,
@@ -51,6 +53,7 @@ export const capabilityTable: Readonly<Record<string, CapabilityRow>> = {
     cancel: true,
     priority: true,
     pattern: true,
+    topics: true,
     filter: true,
     atomic: true,
     effects: true,
@@ -70,6 +73,7 @@ export const capabilityTable: Readonly<Record<string, CapabilityRow>> = {
     cancel: false,
     priority: true,
     pattern: true,
+    topics: true,
     filter: false,
     atomic: false,
     effects: false,
@@ -89,6 +93,7 @@ export const capabilityTable: Readonly<Record<string, CapabilityRow>> = {
     cancel: false,
     priority: false,
     pattern: true,
+    topics: true,
     filter: false,
     atomic: true,
     effects: true,

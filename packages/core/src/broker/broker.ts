@@ -16,6 +16,7 @@ import { health, lagMeter } from './operating.ts'
 import { requester, respond } from './requests.ts'
 import type { Runtime } from './runtime.ts'
 import { consume, drainMs, pull, replay } from './subscriptions.ts'
+import { topics } from './topics.ts'
 
 /** What `close` has to end, in this order: consumers, producers, keeper, driver, store. */
 export interface Closing {
@@ -116,6 +117,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
         throw new MessagingError('invalid', `lag(): group is ${show(options?.group)}; give the name of a group`)
       return meter.lag(await runtime.resolve(source, runtime.closing), options.group)
     },
+    topics: topics(runtime),
     health: () => health(runtime, engines),
     explain: async (source: Source, options: never) => explain(runtime, source, options),
     on: (event: string, listener: never) => {

@@ -224,9 +224,9 @@ function strange({ traits, topicNamed }: Runtime, { topic, group, letter }: Disp
 function topicBook(
   adapter: string,
   driver: Driver,
-  { clock, connectTimeoutMs }: DriverContext,
+  { clock, connectTimeoutMs, topology }: DriverContext,
   overrides: Readonly<Record<string, TopicOverride>>,
-): Pick<Runtime, 'declare' | 'resolve' | 'topicNamed'> {
+): Pick<Runtime, 'declare' | 'resolve' | 'remove' | 'topicNamed'> {
   const seen = new Map<string, AnyTopic>()
   const declared = new Map<AnyTopic, Promise<TopicSpec>>()
   const specOf = (topic: AnyTopic): TopicSpec => {
@@ -266,6 +266,16 @@ function topicBook(
     declare,
     resolve: async (source, signal) =>
       isPattern(source) ? { pattern: source.pattern } : declare(source as AnyTopic, signal),
+    async remove(topic, signal) {
+      const { name, on } = specOf(topic)
+      if (on !== undefined || topology !== 'declare')
+        throw new MessagingError(
+          'unsupported',
+          `topic ${name} is not ours to delete: ${on === undefined ? `topology is '${topology}'` : 'it is mapped to what somebody else owns'}; have its owner do so`,
+        )
+      await driver.remove?.(name, signal)
+      for (const known of declared.keys()) if (known.name === name) declared.delete(known)
+    },
     topicNamed: (name) => seen.get(name),
   }
 }

@@ -48,6 +48,8 @@ export interface Runtime {
   declare(topic: AnyTopic, signal: AbortSignal, tx?: Transaction): Promise<TopicSpec>
   /** What a driver reads from: declared if it is a topic. */
   resolve(source: Source, signal: AbortSignal): Promise<TopicSpec | PatternSpec>
+  /** Ends a topic on the broker and forgets that it was declared. */
+  remove(topic: AnyTopic, signal: AbortSignal): Promise<void>
   /** Topics by name, of those that this broker has seen: their codecs read what keeper and dead letters hold. */
   topicNamed(name: string): AnyTopic | undefined
   /** Aborts when the broker closes for good. */

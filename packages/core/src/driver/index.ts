@@ -20,6 +20,7 @@ export type { ConsumerOverride } from '../consuming/settings.ts'
 export { arrivalOf } from '../consuming/task.ts'
 export { describe, type ErrorCode, isMessagingError, MessagingError } from '../errors.ts'
 export { extension, type Inner, innerOf, type Subscribed } from '../extension.ts'
+export type { ListedTopic } from '../face/operating.ts'
 export { compileFilter, type Filterable } from '../filter/index.ts'
 export { matches as patternMatches, type TopicOverride } from '../topic.ts'
 export { type AdapterPlan, defineAdapter, planOf } from './adapter.ts'
@@ -30,6 +31,7 @@ export type { Arrival, Dispatch, Envelope, Failure, Letter } from './envelope.ts
 export { newId } from './id.ts'
 export { type Mailbox, mailbox } from './mailbox.ts'
 export { partitionOf } from './partition.ts'
+export { noSuchTopic, topicIsRead } from './removing.ts'
 export type {
   Driver,
   DriverContext,

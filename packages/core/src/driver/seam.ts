@@ -1,7 +1,7 @@
 // What a broker must do. Adapter authors read this file and envelope.ts; applications never import them.
 import type { MessagingError } from '../errors.ts'
 import type { Filter, Ordering } from '../face/messages.ts'
-import type { Health } from '../face/operating.ts'
+import type { Health, ListedTopic } from '../face/operating.ts'
 import type { Store, Transaction } from '../face/stores.ts'
 import type { Clock } from './clock.ts'
 import type { Arrival, Dispatch, Failure, Letter } from './envelope.ts'
@@ -36,6 +36,13 @@ export interface Driver<Client = unknown> {
   health(): Promise<Health['checks']>
   /** Ends what it opened, within 5 s even with no peer. Idempotent. What it was given (the user's client) stays open. */
   close(): Promise<void>
+  /** Only with trait `topics`: those of this namespace, by name. Reply addresses and what is made beside topics are none. */
+  topics?(signal: AbortSignal): Promise<readonly ListedTopic[]>
+  /**
+   * Only with trait `topics`: ends a topic with its groups, what waits for them, its delayed messages and its dead letters. `not-found`
+   * where there is none; `invalid`, and nothing is touched, while a group reads it. After a crash in the middle a second call ends the work.
+   */
+  remove?(topic: string, signal: AbortSignal): Promise<void>
   /** Only with trait `cancel`: takes a waiting message back. */
   cancel?(id: string, topic: string, tx: Transaction | undefined): Promise<'cancelled' | 'too-late' | 'unknown'>
   /** Only with trait `cancel`: changes when it is due. */
@@ -222,6 +229,8 @@ export interface Traits {
   readonly cancel: boolean
   readonly priority: boolean
   readonly pattern: boolean
+  /** Topics can be listed and removed. */
+  readonly topics: boolean
   /** The driver applies `Subscription.filter` with exactly core's meaning. */
   readonly filter: boolean
   readonly atomic: boolean

@@ -17,7 +17,7 @@ import type {
   Stored,
 } from './handling.ts'
 import type { BodyOf, Source, Topic } from './messages.ts'
-import type { DeadLetters, Events, Explanation, Health, Lag } from './operating.ts'
+import type { DeadLetters, Events, Explanation, Health, Lag, Topics } from './operating.ts'
 import type { Check, Producer, ProducerOptions, RequestOptions } from './sending.ts'
 import type { Store } from './stores.ts'
 
@@ -60,6 +60,7 @@ export interface BrokerBase<C extends Capabilities = Capabilities, Client = unkn
   /** Without a group: those that no group got. */
   deadLetters<S extends Source>(from: S, options?: { readonly group?: string | undefined }): DeadLetters<BodyOf<S>>
   lag(from: Source, options: { readonly group: string }): Promise<Lag>
+  readonly topics: Topics
   health(): Promise<Health>
   explain(from: Source, options: ConsumeOptions<BatchOptions | undefined, Guarantee | undefined>): Promise<Explanation>
   on<E extends keyof Events>(event: E, listener: (event: Events[E]) => void): () => void

@@ -1,6 +1,6 @@
 // Dead letters, lag, health, events.
 import type { MessagingError } from '../errors.ts'
-import type { MessageHeaders } from './messages.ts'
+import type { AnyTopic, MessageHeaders } from './messages.ts'
 
 export interface DeadLetter<T = unknown> {
   readonly id: string
@@ -36,6 +36,23 @@ export interface DeadLetters<T = unknown> {
     readonly dryRun?: boolean | undefined
   }): Promise<{ readonly matched: number; readonly redriven: number; readonly failed: number }>
   discard(options: { readonly where: (letter: DeadLetter<T>) => boolean }): Promise<{ readonly discarded: number }>
+}
+/** A topic as the broker has it. */
+export interface ListedTopic {
+  readonly name: string
+  readonly partitions: number
+  /** Those that the broker knows of, by name. */
+  readonly groups: readonly string[]
+}
+/** The topics of this namespace on the broker. */
+export interface Topics {
+  /** By name. */
+  list(): Promise<readonly ListedTopic[]>
+  /**
+   * Ends a topic for every process, with its groups, what waits for them and their dead letters; what waits in a store (outbox, delay) does
+   * not belong to it. Refused while a group reads it, and where somebody else owns it (`on`, or a `topology` other than `declare`).
+   */
+  delete(topic: AnyTopic): Promise<ListedTopic>
 }
 export interface Lag {
   readonly backlog: number

@@ -16,6 +16,7 @@ export function groupRequests(
 ): Pick<
   Wire,
   | 'join'
+  | 'memberships'
   | 'sync'
   | 'heartbeat'
   | 'leave'
@@ -43,6 +44,11 @@ export function groupRequests(
           leader: data.leaderId,
           members: data.members.map(({ memberId, memberMetadata }) => ({ member: memberId, metadata: memberMetadata })),
         }
+      }),
+    memberships: (node, group) =>
+      ask(node, async (broker) => {
+        const data = await broker.describeGroups({ groupIds: [group] })
+        return data.groups.flatMap(({ members }) => members.map(({ memberMetadata }) => memberMetadata))
       }),
     sync: (node, request) =>
       ask(node, async (broker) => {

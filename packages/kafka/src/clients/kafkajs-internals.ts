@@ -144,6 +144,10 @@ export interface NativeBroker {
     }[]
     readonly timeout: number
   }): Promise<unknown>
+  deleteTopics(request: { readonly topics: readonly string[]; readonly timeout: number }): Promise<unknown>
+  describeGroups(request: { readonly groupIds: readonly string[] }): Promise<{
+    readonly groups: readonly { readonly members: readonly { memberMetadata: Buffer }[] }[]
+  }>
   describeConfigs(request: { resources: readonly { type: number; name: string }[] }): Promise<{
     readonly resources: readonly { configEntries: readonly { configName: string; configValue: string | null }[] }[]
   }>

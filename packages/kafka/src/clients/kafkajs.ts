@@ -178,6 +178,9 @@ function wire(settings: ClientSettings): Wire {
         },
         ({ topic }, fault): { topic: string; fault: Fault | undefined } => ({ topic, fault }),
       ),
+    async deleteTopic(node, topic) {
+      await ask(node, (broker) => broker.deleteTopics({ topics: [topic], timeout: settings.requestTimeoutMs }))
+    },
     settings: (node, topic) =>
       ask(node, async (broker) => {
         const { resources } = await broker.describeConfigs({ resources: [{ type: 2, name: topic }] })

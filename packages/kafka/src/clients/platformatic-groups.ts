@@ -22,6 +22,7 @@ export function groupRequests(
 ): Pick<
   Wire,
   | 'join'
+  | 'memberships'
   | 'sync'
   | 'heartbeat'
   | 'leave'
@@ -58,6 +59,13 @@ export function groupRequests(
         leader: data.leader,
         members: data.members.map((each) => ({ member: each.memberId, metadata: each.metadata })),
       }
+    },
+    async memberships(node, group) {
+      const data = await ask(node, 'short', library.describeGroupsV5.api, [group], false)
+      return data.groups.flatMap((each) => {
+        check(each.errorCode)
+        return [...each.members.values()].map(({ memberMetadata }) => memberMetadata)
+      })
     },
     async sync(node, request) {
       const data = await ask(

@@ -160,6 +160,11 @@ function wire(library: Library, settings: ClientSettings): Wire {
         fault: faultOf(errorCode, errorMessage),
       }))
     },
+    async deleteTopic(node, topic) {
+      const topics = [{ name: topic, topicId: null }]
+      const data = await ask(node, 'short', library.deleteTopicsV6.api, topics, settings.requestTimeoutMs)
+      check(...data.responses.map(({ errorCode }) => errorCode))
+    },
     async settings(node, topic) {
       const data = await ask(
         node,

@@ -43,6 +43,9 @@ export interface Wire {
     node: number,
     topics: readonly NewTopic[],
   ): Promise<readonly { topic: string; fault: Fault | undefined }[]>
+  deleteTopic(node: number, topic: string): Promise<void>
+  /** What the members of a group told when they joined; none where there is no such group. */
+  memberships(node: number, group: string): Promise<readonly Uint8Array[]>
   /** Values of a topic's settings by name. */
   settings(node: number, topic: string): Promise<ReadonlyMap<string, string>>
   /** Ends all connections at once; what is under way rejects. */

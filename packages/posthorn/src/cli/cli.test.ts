@@ -30,7 +30,7 @@ const urls = {
 
 /** Three dead letters of a group. */
 async function broken(broker: Broker, name: string): Promise<void> {
-  const orders = topic<{ n: number }>(name, { groups: ['billing'] })
+  const orders = topic<{ n: number }>(name, { groups: ['billing'], partitions: 3 })
   const dead = Promise.withResolvers<void>()
   let letters = 0
   broker.on('dead-letter', () => void (++letters === 3 && dead.resolve()))
@@ -74,6 +74,16 @@ describe.each(['sqlite', 'rabbitmq', 'kafka'] as const)('npx posthorn on %s', (n
     const health = await run(env, 'health')
     expect([health.code, health.error]).toEqual([0, ''])
     expect((await run(env, 'explain', ...of)).out).toMatch(new RegExp(`orders for billing on ${name}`))
+
+    const topics = await run(env, 'topics', 'list', '--json')
+    expect(JSON.parse(topics.out)).toEqual([{ name: 'orders', partitions: 3, groups: ['billing'] }])
+    const mistyped = await run(env, 'lag', '--topic', 'order', '--group', 'billing')
+    expect(mistyped).toMatchObject({ code: 1, error: expect.stringMatching(/no topic order; there are orders/) })
+    const undecided = await run(env, 'topics', 'delete', '--topic', 'orders')
+    expect(undecided.out).toMatch(/^orders would be deleted.*say --yes[\s\S]*billing: 2 wait/)
+    const deleted = await run(env, 'topics', 'delete', '--topic', 'orders', '--yes', '--json')
+    expect(JSON.parse(deleted.out)).toMatchObject({ name: 'orders', deleted: true })
+    expect((await run(env, 'topics', 'list')).out).toBe('no topics\n')
   }, 120_000)
 })
 
@@ -83,6 +93,7 @@ describe('npx posthorn', () => {
     expect(await run(env, 'dead-letters')).toMatchObject({ code: 2 })
     expect(await run(env, 'lag', '--group', 'g')).toMatchObject({ code: 2, error: expect.stringMatching(/--topic/) })
     expect(await run(env, 'lag', '--topic', 't')).toMatchObject({ code: 2, error: expect.stringMatching(/--group/) })
+    expect(await run(env, 'topics', 'delete')).toMatchObject({ code: 2, error: expect.stringMatching(/--topic/) })
     expect(await run(env, 'health', '--jsn')).toMatchObject({ code: 2 })
     expect(await run({}, 'health')).toMatchObject({ code: 2, error: expect.stringMatching(/POSTHORN_URL/) })
     expect(await run(env, 'dead-letters', 'list', '--topic', 't', '--limit', 'x')).toMatchObject({

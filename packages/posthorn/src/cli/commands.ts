@@ -1,8 +1,10 @@
-import { type Broker, type DeadLetter, MessagingError, topic } from '@posthorn/core'
+import { type Broker, type DeadLetter, MessagingError, type Topic, topic } from '@posthorn/core'
 
 /** What a command was called with. */
 export interface Call {
   readonly topic: string
+  /** The configuration maps it to what somebody else owns, so that it need not be in the list of topics. */
+  readonly mapped: boolean
   readonly group: string | undefined
   readonly id: string | undefined
   readonly reason: string | undefined
@@ -55,9 +57,22 @@ function chosen(call: Call): ((letter: DeadLetter) => boolean) | undefined {
   return (letter) => (id === undefined || letter.id === id) && (reason === undefined || letter.reason === reason)
 }
 
+/** The topic as it is on the broker. One that is not there is refused: to look at a mistyped name must not make it. */
+async function topicOf(broker: Broker, { topic: name, mapped }: Call): Promise<Topic> {
+  if (mapped) return topic(name)
+  const all = await broker.topics.list()
+  const found = all.find((each) => each.name === name)
+  if (found !== undefined) return topic(name, { partitions: found.partitions })
+  const names = all.slice(0, 10).map((each) => each.name)
+  throw new MessagingError(
+    'not-found',
+    `there is no topic ${name}; there ${names.length === 0 ? 'is none at all: see that url and namespace are right' : `are ${names.join(', ')}${all.length > 10 ? ', ...' : ''}`}`,
+  )
+}
+
 async function letters(broker: Broker, call: Call): Promise<readonly DeadLetter[]> {
   const out: DeadLetter[] = []
-  const dead = broker.deadLetters(topic(call.topic), { group: call.group })
+  const dead = broker.deadLetters(await topicOf(broker, call), { group: call.group })
   for await (const letter of dead.list({ where: chosen(call), limit: call.limit })) out.push(letter)
   return out
 }
@@ -65,7 +80,7 @@ async function letters(broker: Broker, call: Call): Promise<readonly DeadLetter[
 /** Counts of what would happen, and that it did not. */
 async function onlyWith(yes: string, broker: Broker, call: Call): Promise<Answer> {
   const { matched } = await broker
-    .deadLetters(topic(call.topic), { group: call.group })
+    .deadLetters(await topicOf(broker, call), { group: call.group })
     .redrive({ where: chosen(call), dryRun: true })
   return { value: { matched, done: false }, lines: [`${matched} dead letters would be ${yes}; say --yes to do it`] }
 }
@@ -94,7 +109,7 @@ export const commands: Readonly<Record<string, Command>> = {
     if (!call.yes) return onlyWith('driven again', broker, call)
     let seen = 0
     const where = chosen(call)
-    const count = await broker.deadLetters(topic(call.topic), { group: call.group }).redrive({
+    const count = await broker.deadLetters(await topicOf(broker, call), { group: call.group }).redrive({
       ratePerSecond: call.ratePerSecond,
       where: (letter) => {
         const takes = where === undefined || where(letter)
@@ -111,15 +126,40 @@ export const commands: Readonly<Record<string, Command>> = {
   'dead-letters discard': async (broker, call) => {
     if (!call.yes) return onlyWith('discarded', broker, call)
     const { discarded } = await broker
-      .deadLetters(topic(call.topic), { group: call.group })
+      .deadLetters(await topicOf(broker, call), { group: call.group })
       .discard({ where: chosen(call) ?? (() => true) })
     return { value: { discarded }, lines: [`${discarded} discarded`] }
   },
   lag: async (broker, call) => {
     if (call.group === undefined) throw new MessagingError('invalid', 'lag: say whose by --group')
-    const lag = await broker.lag(topic(call.topic), { group: call.group })
+    const lag = await broker.lag(await topicOf(broker, call), { group: call.group })
     const oldest = lag.oldestMs === undefined ? '' : `, the oldest is ${Math.round(lag.oldestMs)} ms old`
     return { value: lag, lines: [`${lag.backlog} wait${oldest}`] }
+  },
+  'topics list': async (broker) => {
+    const found = await broker.topics.list()
+    const width = Math.max(0, ...found.map(({ name }) => name.length))
+    const shown = found.map(
+      ({ name, partitions, groups }) =>
+        `${name.padEnd(width)}  ${partitions} partitions  ${groups.length === 0 ? 'no groups' : groups.join(', ')}`,
+    )
+    return { value: found, lines: shown.length === 0 ? ['no topics'] : shown }
+  },
+  'topics delete': async (broker, call) => {
+    const doomed = await topicOf(broker, call)
+    if (call.yes) {
+      const deleted = await broker.topics.delete(doomed)
+      return { value: { ...deleted, deleted: true }, lines: [`${deleted.name} is deleted`] }
+    }
+    const { groups = [] } = (await broker.topics.list()).find(({ name }) => name === call.topic) ?? {}
+    const waiting = await Promise.all(
+      groups.map(async (group) => ({ group, backlog: (await broker.lag(doomed, { group })).backlog })),
+    )
+    const told = waiting.map(({ group, backlog }) => `  ${group}: ${backlog} wait`)
+    return {
+      value: { name: call.topic, groups: waiting, deleted: false },
+      lines: [`${call.topic} would be deleted with its messages, groups and dead letters; say --yes to do it`, ...told],
+    }
   },
   health: async (broker) => {
     const health = await broker.health()
@@ -131,10 +171,10 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   explain: async (broker, call) => {
     if (call.group === undefined) throw new MessagingError('invalid', 'explain: say for whom by --group')
-    const explanation = await broker.explain(topic(call.topic), { group: call.group })
+    const explanation = await broker.explain(await topicOf(broker, call), { group: call.group })
     return { value: explanation.promises, lines: explanation.toString().split('\n') }
   },
 }
 
 /** Commands that are about the whole broker. */
-export const withoutTopic: readonly string[] = ['health']
+export const withoutTopic: readonly string[] = ['health', 'topics list']

@@ -7,6 +7,8 @@ import { type Answer, type Call, commands, withoutTopic } from './commands.ts'
 
 const usage = `posthorn dead-letters list|show|redrive|discard --topic T --group G [--id I] [--reason R] [--limit N] [--rate N] [--yes]
 posthorn lag --topic T --group G
+posthorn topics list
+posthorn topics delete --topic T [--yes]
 posthorn health
 posthorn explain --topic T --group G
 
@@ -40,8 +42,11 @@ async function main(): Promise<number> {
   }
   if (values.topic === undefined && !withoutTopic.includes(name))
     throw new Refused(`${name}: say which topic by --topic`)
+  const { url, store, namespace } = values
+  const configured = await configuration({ over: { url, store, namespace, log: false } })
   const call: Call = {
     topic: values.topic ?? '',
+    mapped: configured.topics?.[values.topic ?? '']?.on !== undefined,
     group: values.group,
     id: values.id,
     reason: values.reason,
@@ -50,8 +55,7 @@ async function main(): Promise<number> {
     yes: values.yes,
     progress: (text) => void process.stderr.write(`${text}\n`),
   }
-  const { url, store, namespace } = values
-  await using broker = await connect(await configuration({ over: { url, store, namespace, log: false } }))
+  await using broker = await connect(configured)
   return tell(await command(broker, call), values.json)
 }
 

@@ -12,6 +12,7 @@ export function claimsOf(capabilities: Capabilities, traits: Traits): Capability
     cancel: traits.cancel,
     priority: traits.priority,
     pattern: traits.pattern,
+    topics: traits.topics,
     filter: traits.filter,
     atomic: traits.atomic,
     effects: traits.effects,

@@ -294,6 +294,12 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   'receive-too-many': {
     own: ['receive.at-most-max'],
   },
+  'remove-nothing': {
+    own: ['ending.topics', 'topics.removed', 'topics.same-connection'],
+  },
+  'remove-says-yes': {
+    own: ['topics.in-hand', 'topics.not-there'],
+  },
   'reschedule-lies': {
     own: ['reschedule.earlier-and-later'],
   },
@@ -368,6 +374,12 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
       'sending.rule-2-order-of-a-key',
       'settle.out-of-order',
     ],
+  },
+  'topics-hide-one': {
+    own: ['ending.topics', 'topics.listed'],
+  },
+  'topics-without-groups': {
+    own: ['topics.listed'],
   },
   'unmark-nothing': {
     own: ['settle.unmark'],

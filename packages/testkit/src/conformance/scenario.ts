@@ -41,6 +41,7 @@ const needs = {
   cancel: ({ traits }) => traits.cancel,
   priority: ({ traits }) => traits.priority,
   pattern: ({ traits }) => traits.pattern,
+  topics: ({ traits }) => traits.topics,
   filter: ({ traits }) => traits.filter,
   atomic: ({ traits }) => traits.atomic,
   effects: ({ traits }) => traits.effects,

@@ -15,6 +15,7 @@ import { settle } from './seam/settle.ts'
 import { shelf } from './seam/shelf.ts'
 import { stores } from './seam/stores.ts'
 import { together } from './seam/together.ts'
+import { topics } from './seam/topics.ts'
 
 /** What a driver shows core. */
 export const seamChapters: readonly Chapter[] = [
@@ -29,6 +30,7 @@ export const seamChapters: readonly Chapter[] = [
   leases,
   shelf,
   lag,
+  topics,
   together,
   stores,
   claiming,

@@ -118,6 +118,57 @@ export const operating = {
       })
     },
   },
+  'topics-hide-one': {
+    sentence: 'a topic is not listed',
+    place: always,
+    wrap: (driver, strike) => {
+      const { topics } = driver
+      if (topics === undefined) return driver
+      return but(driver, {
+        topics: async (signal) => (await topics.call(driver, signal)).slice(strike() ? 1 : 0),
+      })
+    },
+  },
+  'topics-without-groups': {
+    sentence: 'topics are listed without their groups',
+    place: always,
+    wrap: (driver, strike) => {
+      const { topics } = driver
+      if (topics === undefined) return driver
+      return but(driver, {
+        topics: async (signal) =>
+          (await topics.call(driver, signal)).map((each) => (strike() ? { ...each, groups: [] } : each)),
+      })
+    },
+  },
+  'remove-nothing': {
+    sentence: 'a topic is told to be removed and is not',
+    place: always,
+    wrap: (driver, strike) => {
+      const { remove } = driver
+      if (remove === undefined) return driver
+      return but(driver, {
+        remove: async (topic, signal) => (strike() ? undefined : remove.call(driver, topic, signal)),
+      })
+    },
+  },
+  'remove-says-yes': {
+    sentence: 'a removal that was refused is told to be done',
+    place: always,
+    wrap: (driver, strike) => {
+      const { remove } = driver
+      if (remove === undefined) return driver
+      return but(driver, {
+        async remove(topic, signal) {
+          try {
+            await remove.call(driver, topic, signal)
+          } catch (error) {
+            if (!strike()) throw error
+          }
+        },
+      })
+    },
+  },
   'lag-says-nothing': {
     sentence: 'a group that is behind is told to be at the end',
     place: always,

@@ -69,6 +69,37 @@ export const ending: Chapter = {
       },
     },
     {
+      id: 'ending.topics',
+      says: 'topics are listed and deleted with all that hangs on them, used again after it, and not deleted while they are read or where others own them',
+      needs: ['topics'],
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        await one.producer().send(orders, 1)
+        const seen = calls<number>(stage)
+        const consumer = await one.consume(orders, { group: 'g' }, seen.handler)
+        await seen.reached(1)
+        assert.deepEqual(await one.topics.list(), [{ name: orders.name, partitions: 2, groups: ['g'] }])
+        await consumer.stop()
+        await one.producer().send(orders, 2)
+        const careful = await broker(stage, { topology: 'check' })
+        await refused('unsupported', () => careful.topics.delete(orders))
+        assert.deepEqual(await one.topics.delete(orders), { name: orders.name, partitions: 2, groups: ['g'] })
+        assert.deepEqual(await one.topics.list(), [])
+        await refused('not-found', () => one.topics.delete(orders))
+        await one.consume(orders, { group: 'g' }, seen.handler)
+        await one.producer().send(orders, 3)
+        await seen.reached(2)
+        await seen.noMore()
+        assert.deepEqual(seen.bodies, [1, 3])
+      },
+      refused: async (stage) => {
+        const one = await broker(stage)
+        await refused('unsupported', () => one.topics.list())
+        await refused('unsupported', () => one.topics.delete(topicFor<number>(stage)))
+      },
+    },
+    {
       id: 'ending.scope',
       says: '`await using` closes the broker at the end of its scope',
       run: async (stage) => {
