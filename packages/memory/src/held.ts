@@ -81,6 +81,6 @@ export function memoryHeld(clock: Clock): Held {
   }
 }
 
-function plain({ ref, state, message, lane, dueAt, tries, fence }: Row): ClaimedRow {
-  return { ref, state, message, lane, dueAt, tries, fence }
+function plain({ ref, state, message, topic, lane, dueAt, tries, fence }: Row): ClaimedRow {
+  return { ref, state, message, topic, lane, dueAt, tries, fence }
 }

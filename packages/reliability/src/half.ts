@@ -13,7 +13,7 @@ const mostQuestions = 15
 type Ask = Parameters<Keeper['check']>[1]
 
 /** Half messages: prepared rows that their sender commits or rolls back, or about which its check is asked when it has vanished. */
-export function halves(held: Held, { clock, events, relay }: KeeperContext) {
+export function halves(held: Held, { clock, events, relay, topicOf }: KeeperContext) {
   const checks = new Map<string, Ask>()
 
   const asking = rounds(held, clock, 'prepared', 50, async (rows) => {
@@ -37,7 +37,7 @@ export function halves(held: Held, { clock, events, relay }: KeeperContext) {
   async function giveUp(row: ClaimedRow): Promise<void> {
     const error = `nobody could say in ${mostQuestions} questions whether to commit`
     const letter = { reason: 'unanswered', error, attempts: row.tries + 1, at: clock.now() } as const
-    const [put] = await relay([{ ...row.message, letter }])
+    const [put] = await relay([{ message: { ...row.message, letter }, topic: row.topic }])
     if (put?.ok !== true) return
     await held.change(row.ref, { state: 'prepared', fence: row.fence }, undefined)
     events.say(`half message ${row.message.id} of ${row.message.topic} became a dead letter: ${error}`)
@@ -49,7 +49,15 @@ export function halves(held: Held, { clock, events, relay }: KeeperContext) {
       const ref = refOf(message)
       const signal = new AbortController()
       await held.insert([
-        { ref, state: 'prepared', message, lane: undefined, dueAt: clock.now() + immunityMs, tries: 0 },
+        {
+          ref,
+          state: 'prepared',
+          message,
+          topic: topicOf(message.topic),
+          lane: undefined,
+          dueAt: clock.now() + immunityMs,
+          tries: 0,
+        },
       ])
       const cancel = clock.after(
         immunityMs / 2,

@@ -7,7 +7,7 @@ import { outboxLane, readyRow, refOf, spoolLane } from './rows.ts'
 
 /** Opens the keeper of a store: outbox, schedule, spool, half messages and parked keys are states of one kind of row. */
 export function openKeeper(context: KeeperContext): Keeper {
-  const { clock, store } = context
+  const { clock, store, topicOf } = context
   const { held } = partsOf(store)
   if (held === undefined)
     throw new MessagingError(
@@ -26,7 +26,7 @@ export function openKeeper(context: KeeperContext): Keeper {
         schedule: () => undefined,
         spool: ({ topic, key }) => spoolLane(topic, key),
       } satisfies Record<typeof as, (message: (typeof messages)[number]) => string | undefined>
-      const rows = messages.map((message) => readyRow(message, laneOf[as](message), now))
+      const rows = messages.map((message) => readyRow(message, topicOf(message.topic), laneOf[as](message), now))
       if (as === 'spool') for (const row of rows) spooled.came(row)
       await held.insert(rows, tx)
     },

@@ -6,7 +6,7 @@ import { never, parkLane, parkPrefix, parkRef } from './rows.ts'
  * Keys that wait behind a failed message. A released row stays first in its lane, leased, until a handler has acknowledged its copy: so the
  * next of the key cannot pass it, whatever happens between, and what arrives meanwhile joins behind.
  */
-export function parking(held: Held, { clock, relay }: KeeperContext) {
+export function parking(held: Held, { clock, relay, topicOf }: KeeperContext) {
   const releasing = rounds(held, clock, 'parked', 100, async (rows) => {
     await Promise.all(rows.map(send))
   })
@@ -14,7 +14,11 @@ export function parking(held: Held, { clock, relay }: KeeperContext) {
   async function send(row: ClaimedRow): Promise<void> {
     const { letter: _, ...message } = row.message
     const [sent] = await relay([
-      { ...message, generation: message.generation + row.tries + 1, failures: 0, history: [], lone: 0 },
+      {
+        // The fence rises with each claim: what is sent again is no copy that a broker may drop.
+        message: { ...message, generation: message.generation + row.fence, failures: 0, history: [], lone: 0 },
+        topic: row.topic,
+      },
     ])
     const expect = { state: 'parked', fence: row.fence } as const
     // Not confirmed: free again soon. Confirmed: the lease keeps the lane until its handler is done, or it is sent again.
@@ -44,6 +48,7 @@ export function parking(held: Held, { clock, relay }: KeeperContext) {
             ref,
             state: 'parked',
             message: { ...message, group },
+            topic: topicOf(message.topic),
             lane,
             dueAt: draining ? clock.now() : never,
             tries: 0,

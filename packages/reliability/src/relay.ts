@@ -1,4 +1,4 @@
-import type { ClaimedRow, Dispatch, Held, KeeperContext, MessagingError } from '@posthorn/core/driver'
+import type { ClaimedRow, Held, KeeperContext, MessagingError } from '@posthorn/core/driver'
 import { jittered } from '@posthorn/core/driver'
 import { rounds } from './rounds.ts'
 
@@ -14,14 +14,14 @@ const most = 500
  */
 export function relaying(held: Held, { clock, events, relay }: KeeperContext, left: (row: ClaimedRow) => void) {
   const sending = rounds(held, clock, 'ready', most, async (rows) => {
-    const results = await relay(rows.map(({ message }) => message))
+    const results = await relay(rows)
     await Promise.all(
       rows.map(async (row, i) => {
         const result = results[i]
         if (result === undefined || result.ok) await leave(row)
         else if (result.error.retryable || result.error.outcome === 'unknown' || result.error.code === 'closed')
           await later(row)
-        else if ((await bury(row.message, result.error)).ok) await leave(row)
+        else if ((await bury(row, result.error)).ok) await leave(row)
         else await later(row)
       }),
     )
@@ -40,14 +40,14 @@ export function relaying(held: Held, { clock, events, relay }: KeeperContext, le
     const dueAt = clock.now() + 100 + jittered(tries + 1, 200, 30_000)
     await held.change(ref, { state: 'ready', fence }, { state: 'ready', dueAt, tries: tries + 1 })
   }
-  async function bury(message: Dispatch, error: MessagingError) {
+  async function bury({ message, topic }: ClaimedRow, error: MessagingError) {
     const letter = {
       reason: 'unroutable',
       error: error.message.slice(0, 500),
       attempts: message.failures,
       at: clock.now(),
     } as const
-    const [put] = await relay([{ ...message, group: undefined, letter }])
+    const [put] = await relay([{ message: { ...message, group: undefined, letter }, topic }])
     events.emit('send-failed', { id: message.id, topic: message.topic, error })
     return put ?? { ok: false }
   }

@@ -1,4 +1,4 @@
-import type { Dispatch, HeldRow } from '@posthorn/core/driver'
+import type { Dispatch, HeldRow, TopicSpec } from '@posthorn/core/driver'
 
 /** The row of a message: the same for everybody who knows topic and id, so that another process can cancel it. */
 export function refOf(
@@ -35,11 +35,17 @@ export function parkRef(topic: string, group: string, id: string): string {
 }
 
 /** A row to be sent: at `notBefore`, or as soon as it is seen. */
-export function readyRow(message: Dispatch, lane: string | undefined, now: number): HeldRow {
+export function readyRow(
+  message: Dispatch,
+  topic: TopicSpec | undefined,
+  lane: string | undefined,
+  now: number,
+): HeldRow {
   return {
     ref: refOf(message),
     state: 'ready',
     message: message.notBefore === undefined ? message : { ...message, notBefore: undefined },
+    topic,
     lane,
     dueAt: message.notBefore ?? now,
     tries: 0,

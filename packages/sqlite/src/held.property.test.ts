@@ -31,7 +31,15 @@ test('whatever moves between states, the first of each lane leads it, and no oth
         const ref = 'row' in step ? `r${step.row}` : ''
         if (step.do === 'insert')
           await held.insert([
-            { ref, state: step.state, lane: step.lane, dueAt: step.due, tries: 0, message: message('t', ref) },
+            {
+              ref,
+              state: step.state,
+              lane: step.lane,
+              dueAt: step.due,
+              tries: 0,
+              message: message('t', ref),
+              topic: undefined,
+            },
           ])
         // A lease of no length: a row that was claimed can be moved by anybody at once.
         else if (step.do === 'claim') await held.claim({ state: step.state, now: 30, max: step.max, leaseMs: 0 })

@@ -1,15 +1,15 @@
-import type { ClaimedRow, Clock, Held, HeldState } from '@posthorn/core/driver'
+import type { ClaimedRow, Clock, Held, HeldState, TopicSpec } from '@posthorn/core/driver'
 import { dispatchFrom, messageColumns, valuesOf } from './convert.ts'
 import type { Hub } from './hub.ts'
 import type { Row, Sql } from './sql.ts'
 import { openTransaction } from './transaction.ts'
 import type { Work } from './writer.ts'
 
-const insertRow = `INSERT INTO posthorn_held (ns, ref, state, lane, due, tries, topic, ${messageColumns}, leads)
-  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+const insertRow = `INSERT INTO posthorn_held (ns, ref, state, lane, due, tries, topic, spec, ${messageColumns}, leads)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
     ?4 IS NULL OR NOT EXISTS (SELECT 1 FROM posthorn_held WHERE ns = ?1 AND lane = ?4 AND state = ?3))
   ON CONFLICT (ns, ref) DO NOTHING`
-const columns = `no, ref, state, lane, due, tries, fence, topic, ${messageColumns}`
+const columns = `no, ref, state, lane, due, tries, fence, topic, spec, ${messageColumns}`
 /** Due, leased to nobody, and of a lane the first, with none of the lane in a relay's hands. */
 const claimable = `SELECT ${columns} FROM posthorn_held h
   WHERE ns = ?1 AND state = ?2 AND leads = 1 AND due <= ?3 AND until <= ?3 AND (lane IS NULL OR
@@ -35,7 +35,7 @@ export function sqliteHeld(hub: Hub, namespace: string, clock: Clock): Held {
   return {
     insert: (rows, tx) =>
       writing(tx, (work) => {
-        for (const { ref, state, lane, dueAt, tries, message } of rows)
+        for (const { ref, state, lane, dueAt, tries, message, topic } of rows)
           work.sql.run(
             insertRow,
             namespace,
@@ -45,6 +45,7 @@ export function sqliteHeld(hub: Hub, namespace: string, clock: Clock): Held {
             Math.ceil(dueAt),
             tries,
             message.topic,
+            specColumn(topic),
             ...valuesOf(message, true),
           )
         told(work)
@@ -163,11 +164,30 @@ function lead(sql: Sql, ns: string, lane: string, state: HeldState, no: number):
   )
 }
 
+/** A process declares few topics and puts away many messages. */
+const specs = new WeakMap<TopicSpec, string>()
+
+function specColumn(topic: TopicSpec | undefined): string | null {
+  if (topic === undefined) return null
+  const known = specs.get(topic)
+  if (known !== undefined) return known
+  const made = JSON.stringify(topic)
+  specs.set(topic, made)
+  return made
+}
+
+function specFrom(spec: unknown): TopicSpec | undefined {
+  if (spec === null) return undefined
+  const found = JSON.parse(spec as string) as TopicSpec
+  return { ...found, retentionMs: found.retentionMs, priority: found.priority, on: found.on }
+}
+
 function rowFrom(row: Row): ClaimedRow {
   return {
     ref: row['ref'] as string,
     state: row['state'] as HeldState,
     message: dispatchFrom(row, row['topic'] as string),
+    topic: specFrom(row['spec']),
     lane: (row['lane'] as string | null) ?? undefined,
     dueAt: row['due'] as number,
     tries: row['tries'] as number,

@@ -90,7 +90,14 @@ async function everything(driver: Awaited<ReturnType<typeof connected>>, path: s
 
 async function stored(store: NonNullable<Awaited<ReturnType<typeof connected>>['store']>): Promise<void> {
   const { held, claims } = partsOf(store)
-  const row = { state: 'ready', message: message('t', 'x'), lane: 'l', dueAt: 0, tries: 0 } as const
+  const row = {
+    state: 'ready',
+    message: message('t', 'x'),
+    topic: undefined,
+    lane: 'l',
+    dueAt: 0,
+    tries: 0,
+  } as const
   await held?.insert([
     { ...row, ref: 'a' },
     { ...row, ref: 'b' },

@@ -54,7 +54,7 @@ const tables = [
   `CREATE TABLE posthorn_held (
     no INTEGER PRIMARY KEY AUTOINCREMENT, ns TEXT NOT NULL, ref TEXT NOT NULL, state TEXT NOT NULL, lane TEXT, due INTEGER NOT NULL,
     tries INTEGER NOT NULL, fence INTEGER NOT NULL DEFAULT 0, until INTEGER NOT NULL DEFAULT 0, leads INTEGER NOT NULL,
-    topic TEXT NOT NULL, ${message}, UNIQUE (ns, ref))`,
+    topic TEXT NOT NULL, spec TEXT, ${message}, UNIQUE (ns, ref))`,
   'CREATE INDEX posthorn_held_due ON posthorn_held (ns, state, due, no) WHERE leads = 1',
   'CREATE INDEX posthorn_held_lane ON posthorn_held (ns, lane, state, no) WHERE lane IS NOT NULL',
   'CREATE INDEX posthorn_held_leased ON posthorn_held (ns, state, until) WHERE until > 0',

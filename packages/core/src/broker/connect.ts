@@ -2,25 +2,23 @@ import { anything, callable, checkOptions, flag, ms, object, oneOf, show, signal
 import { aloneGate } from '../consuming/alone.ts'
 import type { ConsumerOverride } from '../consuming/settings.ts'
 import { planOf } from '../driver/adapter.ts'
-import { reconnectPause } from '../driver/backoff.ts'
 import { systemClock } from '../driver/clock.ts'
-import type { Dispatch } from '../driver/envelope.ts'
 import { newId } from '../driver/id.ts'
-import type { Driver, DriverContext, SendResult, TopicSpec } from '../driver/seam.ts'
-import { isMessagingError, MessagingError } from '../errors.ts'
+import type { Driver, DriverContext } from '../driver/seam.ts'
+import { MessagingError } from '../errors.ts'
 import type { Broker } from '../face/broker.ts'
 import type { Adapter, ConnectOptions, Need } from '../face/connecting.ts'
 import type { ConsumeExtension, SendExtension } from '../face/extending.ts'
-import type { AnyTopic } from '../face/messages.ts'
 import type { Producer } from '../face/sending.ts'
 import type { Store } from '../face/stores.ts'
 import { createProducer } from '../producing/producer.ts'
 import { relay } from '../producing/relay.ts'
-import { isPattern, overridden, type TopicOverride, topicParts, topicSpec } from '../topic.ts'
+import type { TopicOverride } from '../topic.ts'
 import { brokerOf } from './broker.ts'
 import { eventBus } from './events.ts'
 import type { OpenKeeper } from './keeper.ts'
 import type { Runtime } from './runtime.ts'
+import { relayed, topicBook } from './topic-book.ts'
 
 /** What the umbrella adds to a connection, so that core leans on nobody. */
 export interface Parts {
@@ -188,7 +186,8 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
           driver,
           clock,
           events,
-          relay: (messages) => Promise.all(messages.map((each) => strange(runtime, each) ?? relaying.send(each))),
+          topicOf: (name) => topics.specNamed(name),
+          relay: (rows) => Promise.all(rows.map((each) => relayed(runtime, topics, relaying, each))),
         })
       : undefined
   Object.assign(runtime, { keeper })
@@ -208,74 +207,4 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
       if (given?.ours === true) await given.store.close()
     },
   })
-}
-
-/**
- * Another process may have put away a message of a topic that this one has never seen. A log has the topic already; a broker of queues would
- * find nothing bound under a name without lanes, so there it is left for a process that knows. What names its group needs no topic.
- */
-function strange({ traits, topicNamed }: Runtime, { topic, group, letter }: Dispatch): SendResult | undefined {
-  const known = traits.history || group !== undefined || letter !== undefined || topicNamed(topic) !== undefined
-  if (known) return undefined
-  return { ok: false, error: new MessagingError('unavailable', `this process has not seen topic ${topic}`) }
-}
-
-/** Which topics this broker has seen, and that each is declared once. */
-function topicBook(
-  adapter: string,
-  driver: Driver,
-  { clock, connectTimeoutMs, topology }: DriverContext,
-  overrides: Readonly<Record<string, TopicOverride>>,
-): Pick<Runtime, 'declare' | 'resolve' | 'remove' | 'topicNamed'> {
-  const seen = new Map<string, AnyTopic>()
-  const declared = new Map<AnyTopic, Promise<TopicSpec>>()
-  const specOf = (topic: AnyTopic): TopicSpec => {
-    const own = topicParts(topic)
-    const override = Object.hasOwn(overrides, own.name) ? overrides[own.name] : undefined
-    return topicSpec(override === undefined ? own : overridden(own, override), adapter)
-  }
-  const make = async (topic: AnyTopic, signal: AbortSignal): Promise<TopicSpec> => {
-    const spec = specOf(topic)
-    const until = clock.now() + connectTimeoutMs
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await driver.declare(spec, signal)
-        return spec
-      } catch (error) {
-        if (!isMessagingError(error, 'unavailable', 'timeout', 'throttled') || signal.aborted || clock.now() >= until)
-          throw error
-        if (!(await reconnectPause(clock, attempt, signal))) throw error
-      }
-    }
-  }
-  const declare: Runtime['declare'] = async (topic, signal, tx) => {
-    if (tx !== undefined) {
-      const spec = specOf(topic)
-      await driver.declare(spec, signal, tx)
-      return spec
-    }
-    const known = declared.get(topic)
-    if (known !== undefined) return known
-    const making = make(topic, signal)
-    declared.set(topic, making)
-    seen.set(topic.name, topic)
-    making.catch(() => declared.delete(topic))
-    return making
-  }
-  return {
-    declare,
-    resolve: async (source, signal) =>
-      isPattern(source) ? { pattern: source.pattern } : declare(source as AnyTopic, signal),
-    async remove(topic, signal) {
-      const { name, on } = specOf(topic)
-      if (on !== undefined || topology !== 'declare')
-        throw new MessagingError(
-          'unsupported',
-          `topic ${name} is not ours to delete: ${on === undefined ? `topology is '${topology}'` : 'it is mapped to what somebody else owns'}; have its owner do so`,
-        )
-      await driver.remove?.(name, signal)
-      for (const known of declared.keys()) if (known.name === name) declared.delete(known)
-    },
-    topicNamed: (name) => seen.get(name),
-  }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../driver/clock.ts'
 import type { Dispatch } from '../driver/envelope.ts'
-import type { Driver, SendResult } from '../driver/seam.ts'
+import type { Driver, SendResult, TopicSpec } from '../driver/seam.ts'
+import type { HeldRow } from '../driver/store.ts'
 import type { Check } from '../face/sending.ts'
 import type { Store, Transaction } from '../face/stores.ts'
 import type { EventBus } from './events.ts'
@@ -60,8 +61,10 @@ export interface KeeperContext {
   readonly driver: Driver
   readonly clock: Clock
   readonly events: EventBus
-  /** Declares, then sends through the batcher with its deadline and its retries. */
-  relay(messages: readonly Dispatch[]): Promise<readonly SendResult[]>
+  /** The topic as this broker declares it; undefined where it has never seen it. */
+  topicOf(name: string): TopicSpec | undefined
+  /** Declares, by the row's own word where this process has never seen the topic; then sends through the batcher with its deadline and its retries. */
+  relay(rows: readonly Pick<HeldRow, 'message' | 'topic'>[]): Promise<readonly SendResult[]>
 }
 
 /** How `connect` gets one; `reliability` exports it. */

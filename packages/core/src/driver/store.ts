@@ -1,9 +1,10 @@
 // The two ports of a store. The state machines over them live in `reliability`; a store only inserts, compares and sets, and reads ranges.
 import { MessagingError } from '../errors.ts'
 import type { Store, Transaction } from '../face/stores.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, pause } from './clock.ts'
 import type { Dispatch } from './envelope.ts'
 import { lockWith } from './lock.ts'
+import type { TopicSpec } from './seam.ts'
 
 /**
  * `ready`: to be sent when due (outbox, schedule, spool, released). `prepared`: a half message, due at its next check. `parked`: waits
@@ -17,6 +18,8 @@ export interface HeldRow {
   readonly ref: string
   readonly state: HeldState
   readonly message: Dispatch
+  /** What is declared before it is sent where nobody has seen its topic yet; undefined where whoever put it away had not. */
+  readonly topic: TopicSpec | undefined
   /** Rows of one lane leave in the order in which they were inserted; undefined: no order. */
   readonly lane: string | undefined
   /** Epoch ms. */
@@ -149,6 +152,39 @@ export function partsOf(store: Store): StoreParts {
 
 /** How long an inbox row is kept unless said otherwise. */
 export const inboxWindowMs = 7 * 24 * 3_600_000
+
+/** Longest that any claim is kept. */
+const longestMs = 3_650 * 24 * 3_600_000
+
+/** Notes how long the inbox of a group remembers, so that who redrives its dead letters knows, in whatever process. */
+export async function noteWindow(
+  { claims, clock }: { readonly claims: Claims; readonly clock: Clock },
+  group: string,
+  topic: string,
+  windowMs: number,
+): Promise<void> {
+  const space = windowSpace(group, topic)
+  for (let tries = 0; tries < 100; tries++) {
+    const claim = await claims.acquire(space, 'ms', 'note', 1_000)
+    if (claim.status === 'done' && claim.result === `${windowMs}`) return
+    if (claim.status === 'done') await claims.forget(space)
+    else if (claim.status === 'busy') await pause(clock, 5)
+    else if (await claims.finish(space, 'ms', claim.token, `${windowMs}`, longestMs)) return
+  }
+}
+
+/** How long the inbox of a group remembers; undefined where none was ever noted. */
+export async function notedWindow(claims: Claims, group: string, topic: string): Promise<number | undefined> {
+  const space = windowSpace(group, topic)
+  const claim = await claims.acquire(space, 'ms', 'read', 1)
+  if (claim.status === 'done') return Number(claim.result)
+  if (claim.status === 'fresh') await claims.release(space, 'ms', claim.token)
+  return undefined
+}
+
+function windowSpace(group: string, topic: string): string {
+  return `window:${group.length}:${group}:${topic}`
+}
 
 /** The inbox of a group for a topic, as a space of claims; lengths keep `a:b` + `c` apart from `a` + `b:c`. */
 export function inboxSpace(group: string, topic: string): string {

@@ -29,6 +29,20 @@ export const storeDefects: Readonly<Record<string, StoreDefect>> = {
     }),
     found: ['stores.held-once'],
   },
+  'topic-lost': {
+    sentence: 'a row forgets what is to be declared before it is sent',
+    wrap: ({ held }) => ({
+      held: {
+        ...held,
+        insert: (rows, tx) =>
+          held.insert(
+            rows.map((row) => ({ ...row, topic: undefined })),
+            tx,
+          ),
+      },
+    }),
+    found: ['stores.held-once'],
+  },
   'claim-too-early': {
     sentence: 'a claim takes what is not due',
     wrap: ({ held }) => ({ held: { ...held, claim: (query) => held.claim({ ...query, now: query.now + 3_600_000 }) } }),

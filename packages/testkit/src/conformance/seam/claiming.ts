@@ -50,7 +50,7 @@ export const claiming: Chapter = {
       needs: ['a store'],
       run: async (stage) => {
         const { claims } = await portsOf(stage)
-        const first = await claims.acquire('lock', 'n', 'a', 100)
+        const first = await claims.acquire('lock', 'n', 'a', 60_000)
         assert.ok(first.status === 'fresh')
         const busy = await claims.acquire('lock', 'n', 'b', 100)
         assert.ok(busy.status === 'busy' && busy.owner === 'a' && busy.untilMs > stage.now() - 1_000)

@@ -15,7 +15,8 @@ export const stores: Chapter = {
       needs: ['a store'],
       run: async (stage) => {
         const { held } = await portsOf(stage)
-        const first = row(stage, 'a', { lane: 'l', tries: 2 })
+        const topic = stage.topic({ groups: { g: 'key', h: 'none' }, partitions: 4 })
+        const first = row(stage, 'a', { lane: 'l', tries: 2, topic })
         await held.insert([first])
         await held.insert([row(stage, 'a', { tries: 9 }), row(stage, 'b')])
         const got = await held.get(first.ref)
@@ -23,6 +24,9 @@ export const stores: Chapter = {
         assert.equal(got?.lane, 'l')
         assert.equal(got?.message.id, first.message.id)
         assert.deepEqual([...(got?.message.body ?? [])], [...first.message.body])
+        // What is undefined may be absent.
+        assert.equal(JSON.stringify(got?.topic), JSON.stringify(topic))
+        assert.equal((await held.get('b'))?.topic, undefined)
         assert.equal(await held.count('ready'), 2)
         assert.equal(await held.count('ready', 'l'), 1)
       },
@@ -221,6 +225,7 @@ function row(stage: Stage, ref: string, over: Partial<HeldRow> = {}): HeldRow {
     message: stage.message('t', { id: ref, body: Buffer.from([0, 200, 7]), key: 'k', headers: { a: 'ä' } }),
     lane: undefined,
     dueAt: stage.now() - 1,
+    topic: undefined,
     tries: 0,
     ...over,
   }
