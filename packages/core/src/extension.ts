@@ -1,3 +1,4 @@
+import type { EventBus } from './broker/events.ts'
 import type { Clock } from './driver/clock.ts'
 import type { Traits } from './driver/seam.ts'
 import type { Backoff, ConsumeExtension, Middleware } from './face/extending.ts'
@@ -21,6 +22,7 @@ export interface Subscribed {
   readonly horizonMs: number | undefined
   readonly batch: boolean
   readonly singleHost: boolean
+  readonly emit: EventBus['emit']
 }
 
 /** How many tries, how far apart; undefined `when` retries everything but `Unrecoverable`. */

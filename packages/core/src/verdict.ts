@@ -2,9 +2,9 @@ import type { Verdict } from './face/handling.ts'
 
 const acked: Verdict = Object.freeze({ verdict: 'ack' })
 
-/** Done with. */
-export function ack(): Verdict {
-  return acked
+/** Done with. A result is kept by `idempotent({ mode: 'claim' })`, which gives it again to who sends the same message once more. */
+export function ack(result?: unknown): Verdict {
+  return result === undefined ? acked : { verdict: 'ack', result }
 }
 
 /** Give it to this group again, after `afterMs`; uses up a try. */

@@ -117,7 +117,7 @@ async function missing(tx: Transaction, table: string, column: string, key: stri
 }
 
 /** A name goes into the statement as it is, so it may be nothing but a name. */
-function plain(name: string): string {
+export function plain(name: string): string {
   if (/^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$/.test(name)) return name
   throw new MessagingError('invalid', `${JSON.stringify(name)} is no plain SQL name; give letters, digits and _`)
 }

@@ -1,4 +1,5 @@
-import { connectAdapter, fixed, nack, retry, topic } from '@posthorn/core'
+import { ack, connectAdapter, fixed, MessagingError, nack, retry, topic } from '@posthorn/core'
+import { type Claims, defineStore, partsOf } from '@posthorn/core/driver'
 import { memory } from '@posthorn/memory'
 import { describe, expect, it } from 'vitest'
 import { idempotent } from './idempotent.ts'
@@ -116,6 +117,85 @@ describe('idempotent by claim', () => {
     const errors = []
     for await (const letter of broker.deadLetters(orders, { group: 'g' }).list()) errors.push(letter.error)
     expect(errors).toEqual([expect.stringMatching(/idempotent\(\{ by \}\)/)])
+    await broker.close()
+  })
+
+  it('gives the result of a finished message again, to copies and to other messages about the same event', async () => {
+    const { broker, clock } = await rig()
+    const given: unknown[] = []
+    let runs = 0
+    await broker.consume(
+      orders,
+      claimed({
+        by: ({ body }) => `payment ${(body as { n: number }).n}`,
+        again: async ({ id }, result) => void given.push([id, result]),
+      }),
+      async ({ body }) => ack({ receipt: `r-${body.n}-${++runs}` }),
+    )
+    await broker.producer().send(orders, { n: 7 }, { id: 'first' })
+    await clock.advance(1_000)
+    await broker.producer().send(orders, { n: 7 }, { id: 'second' })
+    await broker.producer().send(orders, { n: 8 }, { id: 'third' })
+    await clock.advance(1_000)
+    expect(given).toEqual([['second', { receipt: 'r-7-1' }]])
+    expect(runs).toBe(2)
+    await broker.close()
+  })
+
+  it('says when it could not keep a message from being handled twice', async () => {
+    const { broker, clock } = await rig()
+    const exposed: string[] = []
+    broker.on('exposed', ({ id, why }) => void exposed.push(`${id}: ${why}`))
+    let cut = false
+    const parts = partsOf(broker.store)
+    const claims = parts.claims as Claims
+    const away = async (): Promise<never> => {
+      throw new MessagingError('unavailable', 'the store is away')
+    }
+    const flaky: Claims = {
+      ...claims,
+      acquire: (...args) => (cut ? away() : claims.acquire(...args)),
+      renew: (...args) => (cut ? away() : claims.renew(...args)),
+      finish: (...args) => (cut ? away() : claims.finish(...args)),
+    }
+    const ran: string[] = []
+    const hold = Promise.withResolvers<void>()
+    let aborted: unknown
+    await broker.consume(
+      orders,
+      claimed({ store: defineStore({ ...parts, claims: flaky }), whenStoreIsAway: 'run' }),
+      async ({ id, signal }) => {
+        ran.push(id)
+        if (id === 'big') return ack(1n)
+        if (id !== 'held') return undefined
+        await hold.promise
+        aborted = signal.reason
+        return undefined
+      },
+    )
+    const { send } = broker.producer()
+    await send(orders, { n: 1 }, { id: 'big' })
+    await send(orders, { n: 1 }, { id: 'held' })
+    await clock.advance(1_000)
+    cut = true
+    await send(orders, { n: 2 }, { id: 'alone' })
+    await clock.advance(60_000)
+    hold.resolve()
+    await clock.advance(1_000)
+    expect(ran).toEqual(['big', 'held', 'alone'])
+    expect(exposed).toEqual(['big: no result', 'alone: store away', 'held: claim lost', 'held: not marked'])
+    expect(aborted).toMatchObject({ code: 'stale' })
+    await broker.close()
+  })
+
+  it('refuses options that do not go together, when it is made or when the consumer starts', async () => {
+    expect(() => idempotent({ mode: 'claim', table: { name: 'seen' } })).toThrow(/table/)
+    expect(() => idempotent({ mode: 'transaction', again: async () => {} })).toThrow(/again/)
+    expect(() => idempotent({ table: { name: 'seen; DROP TABLE orders' } })).toThrow(/SQL name/)
+    const { broker } = await rig()
+    await expect(
+      broker.consume(orders, { group: 'g', use: [idempotent({ again: async () => {} })] }, async () => {}),
+    ).rejects.toThrow(/again/)
     await broker.close()
   })
 })

@@ -1,5 +1,6 @@
-import { type ConsumeExtension, type Delivery, MessagingError } from '@posthorn/core'
+import { type ConsumeExtension, MessagingError } from '@posthorn/core'
 import { extension } from '@posthorn/core/driver'
+import { changed } from './changed.ts'
 
 /**
  * Ends a handler's time: its signal aborts and the start counts as failed. What the handler goes on doing afterwards is its own; a handler that
@@ -20,7 +21,9 @@ export function timeout(ms: number): ConsumeExtension {
             over.abort(error)
             reject(error)
           })
-          next(withSignal(delivery, over.signal)).then(resolve, reject).finally(cancel)
+          next(changed(delivery, { signal: () => AbortSignal.any([delivery.signal, over.signal]) }))
+            .then(resolve, reject)
+            .finally(cancel)
         }),
     promises: () => [
       {
@@ -31,10 +34,4 @@ export function timeout(ms: number): ConsumeExtension {
       },
     ],
   })
-}
-
-/** The same delivery, whose signal also aborts when this one does. */
-function withSignal(delivery: Delivery, signal: AbortSignal): Delivery {
-  const any = { get: () => AbortSignal.any([delivery.signal, signal]), enumerable: true }
-  return Object.defineProperties({} as Delivery, { ...Object.getOwnPropertyDescriptors(delivery), signal: any })
 }

@@ -148,6 +148,7 @@ const eventName = oneOf(
   'key-parked',
   'at-risk',
   'position-lost',
+  'exposed',
   'stalled',
   'disconnected',
   'connected',

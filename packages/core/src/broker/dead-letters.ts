@@ -1,8 +1,9 @@
 import { pause } from '../driver/clock.ts'
 import type { Dispatch, Envelope, Letter } from '../driver/envelope.ts'
 import type { Shelf } from '../driver/seam.ts'
+import { notedWindow, partsOf } from '../driver/store.ts'
 import { MessagingError } from '../errors.ts'
-import type { BodyOf, Source } from '../face/messages.ts'
+import type { AnyTopic, BodyOf, Source } from '../face/messages.ts'
 import type { DeadLetter, DeadLetters } from '../face/operating.ts'
 import { isPattern } from '../topic.ts'
 import { deadLetterOf } from './letter.ts'
@@ -84,16 +85,21 @@ export function deadLetters<S extends Source>(
     },
     async redrive(options = {}) {
       runtime.open('redrive')
-      const { where, ratePerSecond, dryRun = false } = options
+      const { where, ratePerSecond, dryRun = false, beyondInbox = false } = options
       if (ratePerSecond !== undefined && !(ratePerSecond > 0))
         throw new MessagingError('invalid', `redrive({ ratePerSecond }) is ${ratePerSecond}; give a number above 0`)
-      const count = { matched: 0, redriven: 0, failed: 0 }
+      const count = { matched: 0, redriven: 0, failed: 0, refused: 0 }
       const started = runtime.clock.now()
+      const tooOld = beyondInbox ? () => false : await beyondWindow()
       for await (const [found] of matching(where, runtime.closing)) {
         count.matched++
+        if (tooOld(found)) {
+          count.refused++
+          continue
+        }
         if (dryRun) continue
         if (ratePerSecond !== undefined) {
-          const due = started + ((count.matched - 1) / ratePerSecond) * 1_000
+          const due = started + ((count.redriven + count.failed) / ratePerSecond) * 1_000
           if (!(await pause(runtime.clock, due - runtime.clock.now(), runtime.closing))) break
         }
         if (await redriven(found)) count.redriven++
@@ -110,6 +116,26 @@ export function deadLetters<S extends Source>(
       }
       return { discarded }
     },
+  }
+
+  /**
+   * What the group's inbox may have forgotten: a letter whose message was handled after all (its acknowledgement was lost, or a redrive broke off) would
+   * be handled twice. Of a parked key all that follows stays, too.
+   */
+  async function beyondWindow(): Promise<(found: Found) => boolean> {
+    const claims = runtime.store === undefined ? undefined : partsOf(runtime.store).claims
+    const windowMs =
+      claims === undefined || group === undefined
+        ? undefined
+        : await notedWindow(claims, group, (from as AnyTopic).name)
+    if (windowMs === undefined) return () => false
+    const keys = new Set<string | undefined>()
+    return ({ letter, message }) => {
+      const parked = letter.reason === 'parked'
+      const old = letter.at + windowMs <= runtime.clock.now() || (parked && keys.has(message.key))
+      if (old && parked) keys.add(message.key)
+      return old
+    }
   }
 
   /** Sent and confirmed to its group alone, under its own id, before it leaves the shelf: a crash between repeats it, never loses it. */

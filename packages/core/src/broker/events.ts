@@ -19,6 +19,7 @@ const spoken: { readonly [E in keyof Events]?: (event: Events[E]) => string } = 
   connected: ({ afterMs }) => `connected again after ${Math.round(afterMs)} ms`,
   'dead-letter': (letter) =>
     `dead letter: ${letter.topic}${letter.group === undefined ? '' : ` of ${letter.group}`} ${letter.id}: ${letter.reason}${letter.error === undefined ? '' : `: ${letter.error.slice(0, 200)}`}`,
+  exposed: ({ topic, group, id, why }) => `exposed: message ${id} of ${topic} for ${group}: ${why}`,
   stalled: ({ topic, group, forMs }) =>
     `stalled: ${group} has handled nothing of ${topic} for ${Math.round(forMs / 1000)} s`,
 }

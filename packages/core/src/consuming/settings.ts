@@ -210,5 +210,6 @@ export function subscribed(runtime: Runtime, settings: Settings, batch: boolean)
     horizonMs: settings.parts?.retentionMs,
     batch,
     singleHost: runtime.singleHost,
+    emit: runtime.events.emit,
   }
 }

@@ -63,6 +63,8 @@ export {
   type HeldState,
   inboxSpace,
   inboxWindowMs,
+  notedWindow,
+  noteWindow,
   partsOf,
   type StoreParts,
 } from './store.ts'

@@ -37,7 +37,7 @@ export interface EffectDelivery<T = unknown> extends Delivery<T> {
   readonly tx: Transaction
 }
 export type Verdict =
-  | { readonly verdict: 'ack' }
+  | { readonly verdict: 'ack'; readonly result?: unknown }
   | { readonly verdict: 'nack'; readonly afterMs?: number | undefined }
   | { readonly verdict: 'reject'; readonly reason: string }
 export type Handle<T> = (delivery: Delivery<T>) => Promise<Verdict | void>

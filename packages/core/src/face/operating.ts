@@ -34,7 +34,15 @@ export interface DeadLetters<T = unknown> {
     readonly where?: ((letter: DeadLetter<T>) => boolean) | undefined
     readonly ratePerSecond?: number | undefined
     readonly dryRun?: boolean | undefined
-  }): Promise<{ readonly matched: number; readonly redriven: number; readonly failed: number }>
+    /** Also what is older than the group's inbox remembers: if it was handled after all, it is handled twice. */
+    readonly beyondInbox?: boolean | undefined
+  }): Promise<{
+    readonly matched: number
+    readonly redriven: number
+    readonly failed: number
+    /** Older than the group's inbox remembers, and left where they are. */
+    readonly refused: number
+  }>
   discard(options: { readonly where: (letter: DeadLetter<T>) => boolean }): Promise<{ readonly discarded: number }>
 }
 /** A topic as the broker has it. */
@@ -98,6 +106,17 @@ export interface Events {
     readonly group: string
     readonly key: string
     readonly error: unknown
+  }
+  /**
+   * `idempotent({ mode: 'claim' })` could not keep a message from being handled twice. `store away`: it was handled without a claim. `claim lost`: its claim
+   * ran out, and another may have it. `not marked`: it was handled, and the mark could not be written. `no result`: it is done, but what was given to
+   * `ack` is not kept.
+   */
+  readonly exposed: {
+    readonly id: string
+    readonly topic: string
+    readonly group: string
+    readonly why: 'store away' | 'claim lost' | 'not marked' | 'no result'
   }
   readonly 'at-risk': { readonly topic: string; readonly group: string; readonly lostInMs: number }
   readonly 'position-lost': { readonly topic: string; readonly group: string; readonly position: string }

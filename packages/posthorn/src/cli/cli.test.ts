@@ -67,7 +67,7 @@ describe.each(['sqlite', 'rabbitmq', 'kafka'] as const)('npx posthorn on %s', (n
     const discarded = await run(env, 'dead-letters', 'discard', ...of, '--id', 'id-1', '--yes', '--json')
     expect(JSON.parse(discarded.out)).toEqual({ discarded: 1 })
     const redriven = await run(env, 'dead-letters', 'redrive', ...of, '--yes', '--json')
-    expect(JSON.parse(redriven.out)).toEqual({ matched: 2, redriven: 2, failed: 0 })
+    expect(JSON.parse(redriven.out)).toEqual({ matched: 2, redriven: 2, failed: 0, refused: 0 })
 
     const lag = await run(env, 'lag', ...of, '--json')
     expect(JSON.parse(lag.out)).toMatchObject({ backlog: 2 })

@@ -11,6 +11,7 @@ export interface Call {
   readonly limit: number
   readonly ratePerSecond: number | undefined
   readonly yes: boolean
+  readonly beyondInbox: boolean
   /** Of work that takes long. */
   readonly progress: (text: string) => void
 }
@@ -111,6 +112,7 @@ export const commands: Readonly<Record<string, Command>> = {
     const where = chosen(call)
     const count = await broker.deadLetters(await topicOf(broker, call), { group: call.group }).redrive({
       ratePerSecond: call.ratePerSecond,
+      beyondInbox: call.beyondInbox,
       where: (letter) => {
         const takes = where === undefined || where(letter)
         if (takes && ++seen % 100 === 0) call.progress(`${seen} driven again`)
@@ -119,8 +121,15 @@ export const commands: Readonly<Record<string, Command>> = {
     })
     return {
       value: count,
-      lines: [`${count.matched} matched, ${count.redriven} driven again, ${count.failed} failed`],
-      failed: count.failed > 0,
+      lines: [
+        `${count.matched} matched, ${count.redriven} driven again, ${count.failed} failed`,
+        ...(count.refused > 0
+          ? [
+              `${count.refused} are older than the inbox of the group remembers and were left; --beyond-inbox drives them again, too`,
+            ]
+          : []),
+      ],
+      failed: count.failed + count.refused > 0,
     }
   },
   'dead-letters discard': async (broker, call) => {

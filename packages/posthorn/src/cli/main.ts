@@ -5,7 +5,7 @@ import { configuration } from '../configuration.ts'
 import { connect } from '../connect.ts'
 import { type Answer, type Call, commands, withoutTopic } from './commands.ts'
 
-const usage = `posthorn dead-letters list|show|redrive|discard --topic T --group G [--id I] [--reason R] [--limit N] [--rate N] [--yes]
+const usage = `posthorn dead-letters list|show|redrive|discard --topic T --group G [--id I] [--reason R] [--limit N] [--rate N] [--beyond-inbox] [--yes]
 posthorn lag --topic T --group G
 posthorn topics list
 posthorn topics delete --topic T [--yes]
@@ -31,6 +31,7 @@ async function main(): Promise<number> {
       namespace: { type: 'string' },
       json: { type: 'boolean', default: false },
       yes: { type: 'boolean', default: false },
+      'beyond-inbox': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -53,6 +54,7 @@ async function main(): Promise<number> {
     limit: count('limit', values.limit),
     ratePerSecond: values.rate === undefined ? undefined : count('rate', values.rate),
     yes: values.yes,
+    beyondInbox: values['beyond-inbox'],
     progress: (text) => void process.stderr.write(`${text}\n`),
   }
   await using broker = await connect(configured)

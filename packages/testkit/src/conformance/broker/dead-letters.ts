@@ -23,8 +23,8 @@ export const deadLetters: Chapter = {
         const dead = one.deadLetters(orders, { group: 'a' })
         await letters(stage, dead, 1)
         broken = false
-        assert.deepEqual(await dead.redrive({ dryRun: true }), { matched: 1, redriven: 0, failed: 0 })
-        assert.deepEqual(await dead.redrive(), { matched: 1, redriven: 1, failed: 0 })
+        assert.deepEqual(await dead.redrive({ dryRun: true }), { matched: 1, redriven: 0, failed: 0, refused: 0 })
+        assert.deepEqual(await dead.redrive(), { matched: 1, redriven: 1, failed: 0, refused: 0 })
         await a.reached(2)
         assert.equal(a.all[1]?.id, id)
         assert.equal(a.all[1]?.attempt, 1)
