@@ -10,9 +10,9 @@ import type {
 } from '@posthorn/core/driver'
 import { at, Delivery, deliveryColumns, headFrom, type MessageRow, messageColumns } from './convert.ts'
 import type { Hub } from './hub.ts'
-import { span, type TopicRow } from './log.ts'
 import { startOf, stopOf } from './positions.ts'
 import type { Sql } from './sql.ts'
+import { span, type TopicRow } from './topic-rows.ts'
 import { everything, type Group, groupFrom, groupRow, topicsOf } from './topology.ts'
 
 /** Rows that one turn of the event loop reads. */

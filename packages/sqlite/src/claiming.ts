@@ -1,8 +1,9 @@
 import { at, Delivery, deliveryColumns, type MessageRow, type Progress } from './convert.ts'
 import type { Hub } from './hub.ts'
-import { promote, span } from './log.ts'
+import { promote } from './log.ts'
 import { expire, mature, priorityOf } from './returning.ts'
 import type { Row, Sql } from './sql.ts'
+import { span } from './topic-rows.ts'
 import { everything, type Group } from './topology.ts'
 import type { Work } from './writer.ts'
 

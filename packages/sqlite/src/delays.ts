@@ -1,8 +1,8 @@
 import type { Transaction } from '@posthorn/core'
 import type { Clock } from '@posthorn/core/driver'
 import type { Hub } from './hub.ts'
-import { findTopic, span } from './log.ts'
 import type { Sql } from './sql.ts'
+import { findTopic, span } from './topic-rows.ts'
 import { openTransaction } from './transaction.ts'
 import type { Work } from './writer.ts'
 

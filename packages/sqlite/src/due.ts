@@ -1,5 +1,5 @@
-import { span } from './log.ts'
 import type { Sql } from './sql.ts'
+import { span } from './topic-rows.ts'
 
 /** Whether there may be something for a group now, and else when (epoch ms) to look again without being called. */
 export function outlook(

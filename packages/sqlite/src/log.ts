@@ -1,85 +1,22 @@
+import type { SQLInputValue } from 'node:sqlite'
 import { type Dispatch, MessagingError, type SendResult } from '@posthorn/core/driver'
 import { headColumn, messageColumns, typeColumn, valuesOf } from './convert.ts'
+import { type End, endsOf } from './ends.ts'
 import { undeclared } from './errors.ts'
 import type { Hub } from './hub.ts'
 import type { Row, Sql } from './sql.ts'
+import { endOf, span, topicFrom } from './topic-rows.ts'
 import type { Work } from './writer.ts'
 
-/** Places of one topic: `seq` = topic × span + place. 2^53 / 2^39 leaves 16,383 topics of 5 × 10^11 messages each. */
-export const span = 2 ** 39
-const mostTopics = 2 ** 14 - 1
-
-/** A topic as it is in the file. */
-export interface TopicRow {
-  readonly id: number
-  readonly name: string
-  readonly reply: boolean
-  readonly partitions: number | null
-  readonly retention: number | null
-  readonly priority: boolean
-  /** The highest `seq` that retention took. */
-  readonly freed: number
-  /** The highest `seq` that is gone from the end of the log; it is not used again. */
-  readonly top: number
-}
-
-/** A row of `posthorn_topic`. */
-export function topicFrom(row: Row): TopicRow {
-  return {
-    id: row['id'] as number,
-    name: row['name'] as string,
-    reply: row['reply'] === 1,
-    partitions: row['partitions'] as number | null,
-    retention: row['retention'] as number | null,
-    priority: row['priority'] === 1,
-    freed: row['freed'] as number,
-    top: row['top'] as number,
-  }
-}
-
-/** The topic of this name, if somebody declared it. */
-export function findTopic(sql: Sql, ns: string, name: string): TopicRow | undefined {
-  const row = sql.row('SELECT * FROM posthorn_topic WHERE ns = ? AND name = ?', ns, name)
-  return row === undefined ? undefined : topicFrom(row)
-}
-
-/** Makes a topic that is not there. */
-export function addTopic(
-  sql: Sql,
-  ns: string,
-  name: string,
-  spec: { readonly partitions: number; readonly retentionMs: number | undefined; readonly keyed: boolean } | undefined,
-): TopicRow {
-  const row = sql.row(
-    'INSERT INTO posthorn_topic (ns, name, partitions, retention, keyed, reply) VALUES (?, ?, ?, ?, ?, ?) RETURNING *',
-    ns,
-    name,
-    spec?.partitions ?? null,
-    spec?.retentionMs ?? null,
-    spec?.keyed === true ? 1 : 0,
-    spec === undefined ? 1 : 0,
-  ) as Row
-  const topic = topicFrom(row)
-  if (topic.id > mostTopics)
-    throw new MessagingError('invalid', `${name} would be topic ${topic.id} of the file, and ${mostTopics} is the most`)
-  return topic
-}
-
-/** The end of a topic's log: the last `seq` that was given, and the time from which the next may count. */
-export function endOf(sql: Sql, topic: Pick<TopicRow, 'id' | 'top'>): { seq: number; at: number } {
-  const base = topic.id * span
-  const last = sql.row(
-    'SELECT seq, at FROM posthorn_message WHERE seq > ? AND seq < ? ORDER BY seq DESC LIMIT 1',
-    base,
-    base + span,
-  )
-  return {
-    seq: Math.max((last?.['seq'] as number | undefined) ?? base, topic.top),
-    at: (last?.['at'] as number | undefined) ?? 0,
-  }
-}
-
-const insertMessage = `INSERT INTO posthorn_message (seq, at, grp, due, ${messageColumns}) VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?)`
+const messageValues = '(?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?)'
+/** Parameters of `messageValues`. */
+const perMessage = 10
+/** Rows of one statement: what a statement costs by itself is shared, and more gain nothing. */
+const atOnce = 16
+const insertMessages = (count: number): string =>
+  `INSERT INTO posthorn_message (seq, at, grp, due, ${messageColumns}) VALUES ${Array(count).fill(messageValues).join(', ')}`
+const insertOne = insertMessages(1)
+const insertMany = insertMessages(atOnce)
 const insertDelayed = `INSERT INTO posthorn_delayed (topic, due, grp, ${messageColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const insertLetter = `INSERT INTO posthorn_letter (ns, topic, grp, at, ${messageColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
@@ -99,13 +36,6 @@ export interface Place {
   readonly maxBytes: number
 }
 
-interface Open {
-  readonly topic: TopicRow
-  seq: number
-  at: number
-  prioritized: boolean
-}
-
 /** Puts messages at the ends of their topics, on shelves or aside until they are due. One result each; one that is refused writes nothing. */
 export function place(
   work: Work,
@@ -114,11 +44,11 @@ export function place(
   now: number,
 ): SendResult[] {
   const { sql } = work
-  const open = new Map<string, Open | undefined>()
+  const ends = work.ends ?? endsOf(sql)
   const touched = new Set<number>()
-  const insert = sql.statement(insertMessage)
-  let lastName: string | undefined
-  let last: Open | undefined
+  const rows: SQLInputValue[] = []
+  let name: string | undefined
+  let end: End | undefined
   const results = batch.map((message): SendResult => {
     const error = refusal(message, maxBytes)
     if (error !== undefined) return { ok: false, error }
@@ -126,25 +56,25 @@ export function place(
       sql.run(insertLetter, namespace, message.topic, message.group ?? null, now, ...valuesOf(message))
       return { ok: true, position: undefined }
     }
-    if (message.topic !== lastName) {
-      lastName = message.topic
-      if (!open.has(lastName)) open.set(lastName, opened(sql, namespace, lastName, now))
-      last = open.get(lastName)
+    if (message.topic !== name) {
+      name = message.topic
+      end = ends.of(namespace, name)
     }
-    if (last === undefined) return { ok: false, error: undeclared(message.topic, hub.path) }
-    touched.add(last.topic.id)
+    if (end === undefined) return { ok: false, error: undeclared(message.topic, hub.path) }
+    touched.add(end.topic.id)
     if (message.notBefore !== undefined && message.notBefore > now) {
-      sql.run(insertDelayed, last.topic.id, message.notBefore, message.group ?? null, ...valuesOf(message))
+      sql.run(insertDelayed, end.topic.id, message.notBefore, message.group ?? null, ...valuesOf(message))
       return { ok: true, position: undefined }
     }
-    if (message.priority !== undefined && !last.prioritized) {
-      sql.run('UPDATE posthorn_topic SET priority = 1 WHERE id = ?', last.topic.id)
-      last.prioritized = true
+    if (message.priority !== undefined && !end.prioritized) {
+      sql.run('UPDATE posthorn_topic SET priority = 1 WHERE id = ?', end.topic.id)
+      end.prioritized = true
     }
-    const seq = ++last.seq
-    insert.run(
+    if (now > end.at) end.at = now
+    const seq = ++end.seq
+    rows.push(
       seq,
-      last.at,
+      end.at,
       message.group ?? null,
       message.id,
       message.key ?? null,
@@ -156,16 +86,22 @@ export function place(
     )
     return { ok: true, position: (seq % span).toString() }
   })
+  insertRows(sql, rows)
   if (touched.size > 0) work.after(() => hub.wake.topics(touched))
   return results
 }
 
-function opened(sql: Sql, ns: string, name: string, now: number): Open | undefined {
-  const topic = findTopic(sql, ns, name)
-  if (topic === undefined) return undefined
-  const end = endOf(sql, topic)
-  // Times of a topic never fall, so that a time is found by halving.
-  return { topic, seq: end.seq, at: Math.max(now, end.at), prioritized: topic.priority }
+function insertRows(sql: Sql, values: readonly SQLInputValue[]): void {
+  const one = sql.statement(insertOne)
+  if (values.length === perMessage) {
+    one.run(...values)
+    return
+  }
+  let from = 0
+  const many = sql.statement(insertMany)
+  for (; from + atOnce * perMessage <= values.length; from += atOnce * perMessage)
+    many.run(...values.slice(from, from + atOnce * perMessage))
+  for (; from < values.length; from += perMessage) one.run(...values.slice(from, from + perMessage))
 }
 
 const moveDelayed = `INSERT INTO posthorn_message (seq, at, grp, due, ${messageColumns})
@@ -190,6 +126,7 @@ export function promote(work: Work, hub: Pick<Hub, 'wake'>, now: number): void {
     sql.run(moveDelayed, ++end.seq, end.at, no as number)
     sql.run('DELETE FROM posthorn_delayed WHERE no = ?', no as number)
   }
+  work.ends?.forget()
   work.after(() => hub.wake.topics(ends.keys()))
 }
 

@@ -1,8 +1,8 @@
 import type { From } from '@posthorn/core/driver'
 import { MessagingError } from '@posthorn/core/driver'
 import { positionLost } from './errors.ts'
-import { endOf, span, type TopicRow } from './log.ts'
 import type { Sql } from './sql.ts'
+import { endOf, span, type TopicRow } from './topic-rows.ts'
 
 /** The `seq` after which a reader of this topic begins. */
 export function startOf(sql: Sql, topic: TopicRow, from: From): number {

@@ -4,9 +4,10 @@ import { shown } from './admin.ts'
 import type { Delivery } from './convert.ts'
 import { at, deliveryColumns } from './convert.ts'
 import { closed } from './errors.ts'
-import { promote, type TopicRow } from './log.ts'
+import { promote } from './log.ts'
 import { startOf, stopOf } from './positions.ts'
 import { refusing, type SourceHost } from './source.ts'
+import type { TopicRow } from './topic-rows.ts'
 import { everything, nameOf, topicsOf } from './topology.ts'
 
 interface Part {

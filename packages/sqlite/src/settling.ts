@@ -1,9 +1,10 @@
 import type { Settled, Settlement } from '@posthorn/core/driver'
 import { Delivery } from './convert.ts'
 import type { Hub } from './hub.ts'
-import { dropCopies, span } from './log.ts'
+import { dropCopies } from './log.ts'
 import { freeLane, putBack } from './returning.ts'
 import type { Sql } from './sql.ts'
+import { span } from './topic-rows.ts'
 import type { Work } from './writer.ts'
 
 const remove = 'DELETE FROM posthorn_delivery WHERE grp = ? AND ord = ? AND claim = ? AND state = 1'

@@ -2,11 +2,12 @@ import type { Clock, Dispatch, From, Settlement, Source, Subscription } from '@p
 import { MessagingError } from '@posthorn/core/driver'
 import { aborted } from './errors.ts'
 import type { Hub } from './hub.ts'
-import { addTopic, findTopic, place, promote } from './log.ts'
+import { place, promote } from './log.ts'
 import { answered, drop, loseAll, type Member, memberOf, settleAll } from './member.ts'
 import { startOf } from './positions.ts'
 import { receive } from './receiving.ts'
 import { extend, isDelivery, mark, settle } from './settling.ts'
+import { addTopic, findTopic } from './topic-rows.ts'
 import { dropGroup, dropReply, type Group, joinGroup, nameOf, topicsOf } from './topology.ts'
 
 /** What a source needs of the driver that opened it. */

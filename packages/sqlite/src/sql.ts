@@ -12,6 +12,8 @@ export interface Sql {
   rows(text: string, ...values: SQLInputValue[]): Row[]
   /** The values of each row in the order of its columns: half the cost where there are many. */
   lists(text: string, ...values: SQLInputValue[]): SQLOutputValue[][]
+  /** The values of the first row: no names are made for it. */
+  list(text: string, ...values: SQLInputValue[]): SQLOutputValue[] | undefined
   /** The prepared statement, for a loop over many rows. */
   statement(text: string): StatementSync
 }
@@ -54,6 +56,12 @@ function prepare(database: DatabaseSync): Sql {
     row: (text, ...values) => statement(text).get(...values) as Row | undefined,
     rows: (text, ...values) => statement(text).all(...values) as Row[],
     lists: (text, ...values) => listed(text).all(...values) as unknown as SQLOutputValue[][],
+    list: (text, ...values) => listed(text).get(...values) as unknown as SQLOutputValue[] | undefined,
     statement,
   }
+}
+
+/** Changes whenever another handle has committed: one word of shared memory. */
+export function dataVersion(sql: Sql): number {
+  return sql.list('PRAGMA data_version')?.[0] as number
 }

@@ -1,8 +1,8 @@
 import { type Clock, type ListedTopic, noSuchTopic, topicIsRead } from '@posthorn/core/driver'
 import { aborted } from './errors.ts'
 import type { Hub } from './hub.ts'
-import { findTopic, span, topicFrom } from './log.ts'
 import type { Sql } from './sql.ts'
+import { findTopic, span, topicFrom } from './topic-rows.ts'
 import { dropGroup } from './topology.ts'
 
 /** Messages that one transaction takes away: a long log must not hold the event loop, nor the file. */
@@ -44,10 +44,11 @@ export async function removeTopic(
   for (;;) {
     if (signal.aborted) throw aborted(`the removal of ${name}`)
     const more = await hub.writer.write(
-      ({ sql }) => {
+      ({ sql, ends }) => {
         const id = removable(sql, ns, name, clock.now(), hub.path)
         if (cut(sql, id) === most) return true
         end(sql, ns, name, id)
+        ends?.forget()
         return false
       },
       { signal },

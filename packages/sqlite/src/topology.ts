@@ -9,9 +9,9 @@ import {
   type TopicSpec,
 } from '@posthorn/core/driver'
 import { disagrees, undeclared } from './errors.ts'
-import { addTopic, findTopic, span, type TopicRow, topicFrom } from './log.ts'
 import { startOf } from './positions.ts'
 import type { Row, Sql } from './sql.ts'
+import { addTopic, findTopic, span, type TopicRow, topicFrom } from './topic-rows.ts'
 
 /** A group as its members know it. */
 export interface Group {

@@ -140,7 +140,7 @@ export function sqliteTx(database: DatabaseSync): Transaction {
       'invalid',
       "sqliteTx(): no transaction is open; run database.exec('BEGIN IMMEDIATE') first",
     )
-  const work: Work = { sql: sqlOf(database), after: () => {} }
+  const work: Work = { sql: sqlOf(database), ends: undefined, after: () => {} }
   return new SqliteTransaction({
     path: canonical(file),
     work: async () => {

@@ -1,8 +1,8 @@
 import type { Clock } from '@posthorn/core/driver'
 import type { Hub } from './hub.ts'
-import { span, topicFrom } from './log.ts'
 import { aliveMs } from './source.ts'
 import type { Row, Sql } from './sql.ts'
+import { span, topicFrom } from './topic-rows.ts'
 import { dropDeadGroups } from './topology.ts'
 import type { Work } from './writer.ts'
 

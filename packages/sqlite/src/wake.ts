@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs'
-import type { Sql } from './sql.ts'
+import { dataVersion, type Sql } from './sql.ts'
 
 /** Tells who waits that there may be something: at once for what this process wrote, soon for what others did. */
 export interface Wake {
@@ -37,13 +37,10 @@ export function wakeOf(writer: Sql, path: string, probeMs: number): Wake {
   /** Undefined until it was read: then the first probe calls everybody, which harms nobody. */
   let version: number | undefined
 
-  function versionNow(): number {
-    return Number(writer.row('PRAGMA data_version')?.['data_version'])
-  }
   function probe(): void {
     let now: number
     try {
-      now = versionNow()
+      now = dataVersion(writer)
     } catch {
       // Busy while another process recovers or ends; the next probe sees it.
       return

@@ -1,10 +1,14 @@
-import { MessagingError } from '@posthorn/core/driver'
+import { type Ends, endsOf } from './ends.ts'
 import { closed, isBusy, translated } from './errors.ts'
+import { type Job, type Queue, queueOf } from './queue.ts'
 import type { Sql } from './sql.ts'
+import { type Transactions, transactionsOf } from './transactions.ts'
 
 /** What a piece of work may do within its transaction. */
 export interface Work {
   readonly sql: Sql
+  /** Where topics end, as kept between transactions; undefined in one that its owner holds, and may take back in part. */
+  readonly ends: Ends | undefined
   /** Runs once this is committed, before anybody hears of it. */
   after(call: () => void): void
 }
@@ -35,232 +39,199 @@ export interface Writer {
   close(): Promise<void>
 }
 
-interface Job {
-  readonly run: ((work: Work) => unknown) | undefined
-  readonly sync: boolean
-  readonly signal: AbortSignal | undefined
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: MessagingError) => void
-  readonly since: number
+/** How a writer waits and syncs. */
+export interface WriterSettings {
+  readonly path: string
+  readonly synchronous: 'full' | 'normal'
+  /** How long to wait for another process's lock. */
+  readonly busyMs: number
 }
 
 /** At most so many pieces of work in one transaction, so that a full queue does not hold the event loop. */
 const mostJobs = 256
 
-/** Makes the writer of a handle. `busyMs`: how long to wait for another process's lock. */
-export function writerOf(
-  sql: Sql,
-  {
-    path,
-    synchronous,
-    busyMs,
-  }: { readonly path: string; readonly synchronous: 'full' | 'normal'; readonly busyMs: number },
-): Writer {
-  const { database } = sql
-  const queue: Job[] = []
-  let scheduled = false
-  /** A transaction of somebody's is open, or a lock is waited for. */
-  let blocked = false
-  let heldSince: number | undefined
-  let tries = 0
-  let syncing = true
-  let over = false
-  let ended: (() => void) | undefined
+/** Makes the writer of a handle. */
+export function writerOf(sql: Sql, settings: WriterSettings): Writer {
+  return new FileWriter(sql, settings)
+}
 
-  function schedule(): void {
-    if (scheduled || blocked) return
-    scheduled = true
-    setImmediate(flush)
+class FileWriter implements Writer {
+  heldSince: number | undefined
+  readonly #sql: Sql
+  readonly #path: string
+  readonly #busyMs: number
+  readonly #transactions: Transactions
+  readonly #ends: Ends
+  readonly #queue: Queue
+  #scheduled = false
+  /** A transaction of somebody's is open, or a lock is waited for. */
+  #blocked = false
+  /** How often the lock was another's in a row. */
+  #tries = 0
+  #over = false
+  #ended: (() => void) | undefined
+
+  constructor(sql: Sql, { path, synchronous, busyMs }: WriterSettings) {
+    this.#sql = sql
+    this.#path = path
+    this.#busyMs = busyMs
+    this.#transactions = transactionsOf(sql, synchronous)
+    this.#ends = endsOf(sql)
+    this.#queue = queueOf(path)
   }
-  function begin(sync: boolean): void {
-    const wanted = sync && synchronous === 'full'
-    if (wanted !== syncing) {
-      // Never a statement that was prepared before: SQLite sets this while it prepares, not when it runs.
-      database.exec(wanted ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL')
-      syncing = wanted
-    }
-    sql.run('BEGIN IMMEDIATE')
+
+  get queued(): number {
+    return this.#queue.length
   }
-  function rollback(): void {
-    if (database.isTransaction) sql.run('ROLLBACK')
+
+  write<R>(
+    run: (work: Work) => R,
+    { sync = true, signal }: { readonly sync?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<R> {
+    return this.#add(run, sync, signal) as Promise<R>
   }
-  function flush(): void {
-    scheduled = false
-    dropAborted()
-    const first = queue[0]
-    if (first === undefined) {
-      ended?.()
-      return
-    }
-    if (first.run === undefined) {
-      hold(first)
-      return
-    }
-    let count = 0
-    let sync = false
-    for (; count < queue.length && count < mostJobs; count++) {
-      const job = queue[count] as Job
-      if (job.run === undefined) break
-      sync ||= job.sync
-    }
-    const jobs = queue.slice(0, count)
-    try {
-      together(jobs, sync)
-    } catch (error) {
-      if (isBusy(error)) {
-        wait(error)
-        return
-      }
-      if (count === 1) {
-        queue.shift()
-        first.reject(translated(error, path))
-      } else if (!alone(jobs)) return
-    }
-    if (queue.length > 0 || over) schedule()
+
+  begin(): Promise<HeldTransaction> {
+    return this.#add(undefined, true, undefined) as Promise<HeldTransaction>
   }
-  /** All in one transaction, or none of them. */
-  function together(jobs: readonly Job[], sync: boolean): void {
-    const afters: (() => void)[] = []
-    const work: Work = { sql, after: (call) => void afters.push(call) }
-    const results: unknown[] = []
-    begin(sync)
-    try {
-      for (const job of jobs) results.push((job.run as (work: Work) => unknown)(work))
-      sql.run('COMMIT')
-    } catch (error) {
-      rollback()
-      throw error
-    }
-    tries = 0
-    queue.splice(0, jobs.length)
-    for (const call of afters) call()
-    jobs.forEach((job, n) => void job.resolve(results[n]))
-  }
-  /** After one of them failed: each by itself, so that only that one fails. False where a lock has to be waited for. */
-  function alone(jobs: readonly Job[]): boolean {
-    for (const job of jobs) {
-      try {
-        together([job], job.sync)
-      } catch (error) {
-        if (isBusy(error)) {
-          wait(error)
-          return false
-        }
-        queue.shift()
-        job.reject(translated(error, path))
-      }
-    }
-    return true
-  }
-  function hold(job: Job): void {
-    const afters: (() => void)[] = []
-    try {
-      begin(true)
-    } catch (error) {
-      if (isBusy(error)) wait(error)
-      else {
-        queue.shift()
-        job.reject(translated(error, path))
-        schedule()
-      }
-      return
-    }
-    tries = 0
-    queue.shift()
-    blocked = true
-    heldSince = Date.now()
-    const end = (how: 'COMMIT' | 'ROLLBACK'): void => {
-      if (heldSince === undefined) return
-      try {
-        if (how === 'COMMIT') sql.run('COMMIT')
-        else rollback()
-      } catch (error) {
-        rollback()
-        throw translated(error, path)
-      } finally {
-        heldSince = undefined
-        blocked = false
-        schedule()
-      }
-      if (how === 'COMMIT') for (const call of afters) call()
-    }
-    job.resolve({
-      work: { sql, after: (call) => void afters.push(call) },
-      commit: () => end('COMMIT'),
-      rollback: () => end('ROLLBACK'),
-    } satisfies HeldTransaction)
-  }
-  /** Somebody else writes: soon again, and for those who waited too long the end. */
-  function wait(error: unknown): void {
-    tries++
-    const now = performance.now()
-    while (queue[0] !== undefined && now - queue[0].since > busyMs) queue.shift()?.reject(translated(error, path))
-    if (queue.length === 0) {
-      if (over) ended?.()
-      return
-    }
-    blocked = true
-    const again = (): void => {
-      blocked = false
-      flush()
-    }
-    // The others' transactions last a fraction of a millisecond, unless one is held open.
-    if (tries < 3) setImmediate(again)
-    else setTimeout(again, Math.min(tries / 4, 10) * (0.5 + Math.random()))
-  }
-  function dropAborted(): void {
-    for (let n = queue.length - 1; n >= 0; n--) if (queue[n]?.signal?.aborted === true) queue.splice(n, 1)
-  }
-  function add(job: Omit<Job, 'resolve' | 'reject' | 'since'>): Promise<unknown> {
-    if (over) return Promise.reject(closed(`the SQLite file ${path}`))
-    return new Promise((resolve, reject) => {
-      const { signal } = job
-      let listening: (() => void) | undefined
-      const unlisten = (): void => {
-        if (listening !== undefined) signal?.removeEventListener('abort', listening)
-      }
-      const full: Job = {
-        ...job,
-        since: performance.now(),
-        resolve(value) {
-          unlisten()
-          resolve(value)
-        },
-        reject(error) {
-          unlisten()
-          reject(error)
-        },
-      }
-      if (signal !== undefined) {
-        // What is still queued was not begun: this is certain, and said at once.
-        listening = () => {
-          const at = queue.indexOf(full)
-          if (at < 0) return
-          queue.splice(at, 1)
-          reject(new MessagingError('aborted', `nothing was written to ${path}: the signal came first`))
-        }
-        signal.addEventListener('abort', listening, { once: true })
-      }
-      queue.push(full)
-      schedule()
+
+  close(): Promise<void> {
+    this.#over = true
+    return new Promise((resolve) => {
+      this.#ended = resolve
+      this.#schedule()
     })
   }
 
-  return {
-    write: (run, { sync = true, signal } = {}) => add({ run, sync, signal }) as Promise<never>,
-    begin: () => add({ run: undefined, sync: true, signal: undefined }) as Promise<HeldTransaction>,
-    get heldSince() {
-      return heldSince
-    },
-    get queued() {
-      return queue.length
-    },
-    close() {
-      over = true
-      return new Promise((resolve) => {
-        ended = resolve
-        schedule()
-      })
-    },
+  #add(run: Job['run'], sync: boolean, signal: AbortSignal | undefined): Promise<unknown> {
+    if (this.#over) return Promise.reject(closed(`the SQLite file ${this.#path}`))
+    return new Promise((resolve, reject) => {
+      this.#queue.add({ run, sync, signal, resolve, reject, since: performance.now() })
+      if (this.#blocked) this.#queue.stall()
+      else this.#schedule()
+    })
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#blocked) return
+    this.#scheduled = true
+    setImmediate(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false
+    this.#queue.dropAborted()
+    const { first } = this.#queue
+    if (first === undefined) {
+      this.#ended?.()
+      return
+    }
+    const jobs = this.#queue.head(mostJobs)
+    if (jobs.length === 0) this.#hold(first)
+    else if (!this.#together(jobs)) return
+    if (this.#queue.length > 0 || this.#over) this.#schedule()
+  }
+
+  /** All in one transaction; where one of them fails, each in its own, so that only that one fails. False where a lock has to be waited for. */
+  #together(jobs: readonly Job[]): boolean {
+    let committed: { readonly results: readonly unknown[]; readonly afters: readonly (() => void)[] }
+    try {
+      committed = this.#commit(jobs)
+    } catch (error) {
+      if (isBusy(error)) {
+        this.#wait(error)
+        return false
+      }
+      if (jobs.length > 1) return jobs.every((job) => this.#together([job]))
+      this.#queue.remove(1)
+      jobs[0]?.reject(translated(error, this.#path))
+      return true
+    }
+    this.#tries = 0
+    this.#queue.remove(jobs.length)
+    for (const call of committed.afters) call()
+    for (let n = 0; n < jobs.length; n++) jobs[n]?.resolve(committed.results[n])
+    return true
+  }
+
+  /** All of them, or none. */
+  #commit(jobs: readonly Job[]): { readonly results: readonly unknown[]; readonly afters: readonly (() => void)[] } {
+    const afters: (() => void)[] = []
+    const work: Work = { sql: this.#sql, ends: this.#ends, after: (call) => void afters.push(call) }
+    const results: unknown[] = []
+    this.#transactions.begin(jobs.some(({ sync }) => sync))
+    this.#ends.begin()
+    try {
+      for (const { run } of jobs) results.push(run?.(work))
+      this.#transactions.commit()
+    } catch (error) {
+      this.#ends.forget()
+      this.#transactions.rollback()
+      throw error
+    }
+    return { results, afters }
+  }
+
+  #hold(job: Job): void {
+    try {
+      this.#transactions.begin(true)
+    } catch (error) {
+      if (isBusy(error)) {
+        this.#wait(error)
+        return
+      }
+      this.#queue.remove(1)
+      job.reject(translated(error, this.#path))
+      return
+    }
+    this.#tries = 0
+    this.#queue.remove(1)
+    this.#blocked = true
+    this.#queue.stall()
+    this.heldSince = Date.now()
+    job.resolve(this.#held())
+  }
+
+  #held(): HeldTransaction {
+    const afters: (() => void)[] = []
+    const end = (how: 'commit' | 'rollback'): void => {
+      if (this.heldSince === undefined) return
+      try {
+        this.#transactions[how]()
+      } catch (error) {
+        this.#transactions.rollback()
+        throw translated(error, this.#path)
+      } finally {
+        this.#ends.forget()
+        this.heldSince = undefined
+        this.#blocked = false
+        this.#schedule()
+      }
+      if (how === 'commit') for (const call of afters) call()
+    }
+    return {
+      work: { sql: this.#sql, ends: undefined, after: (call) => void afters.push(call) },
+      commit: () => end('commit'),
+      rollback: () => end('rollback'),
+    }
+  }
+
+  /** Somebody else writes: soon again, and for those who waited too long the end. */
+  #wait(error: unknown): void {
+    this.#tries++
+    this.#queue.dropOlder(this.#busyMs, translated(error, this.#path))
+    if (this.#queue.length === 0) {
+      if (this.#over) this.#ended?.()
+      return
+    }
+    this.#blocked = true
+    this.#queue.stall()
+    const again = (): void => {
+      this.#blocked = false
+      this.#flush()
+    }
+    // The others' transactions last a fraction of a millisecond, unless one is held open.
+    if (this.#tries < 3) setImmediate(again)
+    else setTimeout(again, Math.min(this.#tries / 4, 10) * (0.5 + Math.random()))
   }
 }
