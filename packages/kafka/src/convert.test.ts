@@ -26,12 +26,7 @@ const message: Dispatch = {
   correlationId: undefined,
 }
 const place = { topic: 'orders', kafkaTopic: 'ns.orders', partition: 3 }
-const stored = (given: Dispatch, key?: string): StoredRecord => {
-  const record = recordOf(given, now, key)
-  const headers: Record<string, Uint8Array> = {}
-  for (const name in record.headers) headers[name] = Buffer.from(record.headers[name] as string, 'utf8')
-  return { ...record, headers, offset: 7 }
-}
+const stored = (given: Dispatch, key?: string): StoredRecord => ({ ...recordOf(given, now, key), offset: 7 })
 /** The fields of a message, without what only a delivery has. */
 const fields = (arrival: object): object =>
   Object.fromEntries(Object.keys(message).map((name) => [name, (arrival as Record<string, unknown>)[name]]))

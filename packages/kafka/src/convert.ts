@@ -54,8 +54,7 @@ export function parsePosition(position: string): { readonly partition: number; r
   return match === null ? undefined : { partition: Number(match[1]), offset: Number(match[2]) }
 }
 
-function text(value: Uint8Array | string): string {
-  if (typeof value === 'string') return value
+function text(value: Uint8Array): string {
   const buffer = Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   return buffer.toString('utf8')
 }
@@ -80,8 +79,7 @@ export function arrivalOf(
   readonly notBefore: number | undefined
   readonly letter: Letter | undefined
 } {
-  const raw: Record<string, string> = Object.create(null)
-  for (const name in record.headers) raw[name] = text(record.headers[name] as Uint8Array | string)
+  const raw = record.headers
   const decoded = decodeHeaders(raw)
   const foreign = decoded.id === undefined
   return {

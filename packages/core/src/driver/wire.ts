@@ -82,39 +82,67 @@ export function encodeHeaders(message: Dispatch, native: ReadonlySet<WireField>)
   return out
 }
 
+const fields: ReadonlyMap<string, WireField> = new Map(
+  Object.entries(wireNames).map(([field, name]) => [name, field as WireField]),
+)
+const noHeaders: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
+
 /**
  * Parts headers into the user's and ours. Values come from strangers: what does not read as the field's type counts as absent, so a forged
  * counter can at worst send its own message to the dead letters early.
  */
 export function decodeHeaders(raw: Readonly<Record<string, string>>): Decoded {
-  const user: Record<string, string> = Object.create(null)
-  let own = false
+  const found: Record<WireField, string | undefined> = { ...nothing }
+  let user: Record<string, string> | undefined
   for (const name in raw) {
-    if (isOwnHeader(name)) own = true
-    else user[name] = raw[name] as string
+    const field = fields.get(name)
+    if (field !== undefined) found[field] = raw[name]
+    else if (!isOwnHeader(name)) {
+      user ??= Object.create(null) as Record<string, string>
+      user[name] = raw[name] as string
+    }
   }
-  const text = (field: WireField): string | undefined => (own ? raw[wireNames[field]] : undefined)
-  const whole = (field: WireField): number | undefined => natural(text(field))
   return {
-    id: text('id'),
-    key: text('key'),
-    tag: text('tag'),
-    headers: user,
-    contentType: text('contentType'),
-    sentAt: whole('sentAt'),
-    expiresAt: whole('expiresAt'),
-    priority: whole('priority'),
-    version: whole('version'),
-    generation: whole('generation') ?? 0,
-    failures: whole('failures') ?? 0,
-    history: failures(text('history')),
-    lone: whole('lone') ?? 0,
-    replyTo: text('replyTo'),
-    correlationId: text('correlationId'),
-    group: text('group'),
-    notBefore: whole('notBefore'),
-    letter: letter(text('letter')),
+    id: found.id,
+    key: found.key,
+    tag: found.tag,
+    headers: user ?? noHeaders,
+    contentType: found.contentType,
+    sentAt: natural(found.sentAt),
+    expiresAt: natural(found.expiresAt),
+    priority: natural(found.priority),
+    version: natural(found.version),
+    generation: natural(found.generation) ?? 0,
+    failures: natural(found.failures) ?? 0,
+    history: found.history === undefined ? noFailures : failures(found.history),
+    lone: natural(found.lone) ?? 0,
+    replyTo: found.replyTo,
+    correlationId: found.correlationId,
+    group: found.group,
+    notBefore: natural(found.notBefore),
+    letter: found.letter === undefined ? undefined : letter(found.letter),
   }
+}
+
+const noFailures: readonly Failure[] = Object.freeze([])
+const nothing: Record<WireField, undefined> = {
+  id: undefined,
+  key: undefined,
+  tag: undefined,
+  contentType: undefined,
+  sentAt: undefined,
+  expiresAt: undefined,
+  priority: undefined,
+  version: undefined,
+  generation: undefined,
+  failures: undefined,
+  history: undefined,
+  lone: undefined,
+  replyTo: undefined,
+  correlationId: undefined,
+  group: undefined,
+  notBefore: undefined,
+  letter: undefined,
 }
 
 function natural(text: string | undefined): number | undefined {

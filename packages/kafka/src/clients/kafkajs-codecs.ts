@@ -1,36 +1,29 @@
 import { createRequire } from 'node:module'
-import { promisify } from 'node:util'
-import { zstdCompress, zstdDecompress } from 'node:zlib'
 import { Fault } from '../errors.ts'
-import { internals, type NativeCodec } from './kafkajs-internals.ts'
-import type { Compression } from './port.ts'
-
-/** Kafka's number of each codec. */
-export const compressionNumber: Readonly<Record<Compression, number>> = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 }
+import { type Codec, codecsBeside } from '../protocol/codecs.ts'
 
 const load = createRequire(import.meta.url)
 
-/** Gives kafkajs the codecs that it lacks. zstd is Node's own; for the others a package is loaded when the first such batch comes. */
-export function useCodecs(): void {
-  const { codecs } = internals()
-  codecs[compressionNumber.zstd] = () => zstd
-  codecs[compressionNumber.lz4] = () => lz4()
-  codecs[compressionNumber.snappy] = () => (optional('kafkajs-snappy', 'snappy') as () => NativeCodec)()
+/** The codecs beside kafkajs: those that Node lacks are loaded from their packages when the first such batch comes. */
+export const kafkajsCodecs = codecsBeside({ snappy, lz4 })
+
+function snappy(): Codec {
+  const { compress, decompress } = (optional('kafkajs-snappy', 'snappy') as () => NativeCodec)()
+  return { compress: (buffer) => compress({ buffer }), decompress }
+}
+/** How a codec is made for kafkajs. */
+interface NativeCodec {
+  compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>
+  decompress(buffer: Buffer): Promise<Buffer>
 }
 
-const [deflate, inflate] = [promisify(zstdCompress), promisify(zstdDecompress)]
-const zstd: NativeCodec = {
-  compress: ({ buffer }) => deflate(buffer),
-  decompress: (buffer) => inflate(buffer),
+function lz4(): Codec {
+  const { compressFrame, decompressFrame } = optional('lz4-napi', 'lz4') as Lz4
+  return { compress: compressFrame, decompress: decompressFrame }
 }
-
 interface Lz4 {
   compressFrame(data: Buffer): Promise<Buffer>
   decompressFrame(data: Buffer): Promise<Buffer>
-}
-function lz4(): NativeCodec {
-  const { compressFrame, decompressFrame } = optional('lz4-napi', 'lz4') as Lz4
-  return { compress: ({ buffer }) => compressFrame(buffer), decompress: (buffer) => decompressFrame(buffer) }
 }
 
 function optional(name: string, codec: string): unknown {

@@ -1,4 +1,5 @@
 import { Fault } from '../errors.ts'
+import { internals } from './kafkajs-internals.ts'
 
 interface NativeError extends Error {
   readonly type?: string
@@ -31,4 +32,10 @@ export function faultOfKafkajs(error: unknown, sent: boolean): Fault {
       return new Fault('broker', 'UNSUPPORTED_COMPRESSION_TYPE', each.message, error)
   }
   return new Fault('client', 'KAFKAJS', error instanceof Error ? error.message : String(error), error)
+}
+
+/** An error of the broker by its number. */
+export function faultOfCode(code: number, text?: string): Fault {
+  const { type, message } = internals().errorOf(code)
+  return new Fault('broker', type, text ?? message)
 }

@@ -4,31 +4,10 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { MessagingError } from '@posthorn/core'
+import type { Api } from '../protocol/api.ts'
 
 const load = createRequire(import.meta.url)
 
-/** A record as kafkajs writes it. */
-export interface NativeRecord {
-  readonly key: Uint8Array | null
-  readonly value: Uint8Array | null
-  readonly headers: Readonly<Record<string, Uint8Array | string>>
-  readonly timestamp: number
-}
-/** A record as kafkajs reads it. */
-export interface NativeStored {
-  readonly offset: string
-  readonly timestamp: string
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly headers: Readonly<Record<string, Buffer | Buffer[] | undefined>> | undefined
-  readonly isControlRecord?: boolean
-  readonly batchContext?: {
-    readonly producerId: string
-    readonly inTransaction: boolean
-    readonly firstOffset: string
-    readonly lastOffsetDelta: number
-  }
-}
 interface Placed<P> {
   readonly topic: string
   readonly partitions: readonly P[]
@@ -41,6 +20,8 @@ interface NativeOffset {
 
 /** The requests that we use of kafkajs' `Broker`. */
 export interface NativeBroker {
+  /** Takes any request that can write itself and read its answer. */
+  readonly connectionPool: { send<T>(request: NativeRequest<T>): Promise<T> }
   isConnected(): boolean
   connect(): Promise<void>
   metadata(topics: readonly string[]): Promise<{
@@ -53,41 +34,6 @@ export interface NativeBroker {
   }>
   findGroupCoordinator(request: { groupId: string; coordinatorType: number }): Promise<{
     readonly coordinator: { readonly nodeId: number; readonly host: string; readonly port: number }
-  }>
-  produce(request: {
-    readonly topicData: readonly {
-      topic: string
-      partitions: readonly { partition: number; firstSequence: number; messages: readonly NativeRecord[] }[]
-    }[]
-    readonly transactionalId: string | undefined
-    readonly producerId: string
-    readonly producerEpoch: number
-    readonly acks: -1
-    readonly timeout: number
-    readonly compression: number
-  }): Promise<{
-    readonly topics: readonly {
-      topicName: string
-      partitions: readonly { partition: number; baseOffset?: string; offset?: string }[]
-    }[]
-  }>
-  fetch(request: {
-    readonly isolationLevel: 0 | 1
-    readonly maxWaitTime: number
-    readonly minBytes: number
-    readonly maxBytes: number
-    readonly topics: readonly Placed<{ partition: number; fetchOffset: string; maxBytes: number }>[]
-  }): Promise<{
-    readonly responses: readonly {
-      topicName: string
-      partitions: readonly {
-        partition: number
-        highWatermark: string
-        lastStableOffset?: string
-        abortedTransactions?: readonly { producerId: string; firstOffset: string }[] | null
-        messages: readonly NativeStored[]
-      }[]
-    }[]
   }>
   listOffsets(request: {
     readonly isolationLevel: 0 | 1
@@ -152,6 +98,23 @@ export interface NativeBroker {
     readonly resources: readonly { configEntries: readonly { configName: string; configValue: string | null }[] }[]
   }>
 }
+interface NativeRequest<T> {
+  readonly request: {
+    readonly apiKey: number
+    readonly apiVersion: number
+    readonly apiName: string
+    /** Of an `Encoder` kafkajs reads these two. */
+    encode(): Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>
+  }
+  readonly response: {
+    decode(payload: Buffer): Promise<NativeAnswer>
+    parse(answer: NativeAnswer): Promise<T>
+  }
+}
+interface NativeAnswer {
+  readonly payload: Buffer
+  readonly clientSideThrottleTime: number
+}
 interface NativeTransaction {
   readonly transactionalId: string
   readonly producerId: string
@@ -184,12 +147,7 @@ export const silence: NativeLogger = { namespace: () => silence, debug() {}, inf
 
 interface Internals {
   broker(connection: NativeConnection): NativeBroker
-  readonly codecs: Record<number, () => NativeCodec>
-}
-/** How a codec is given to kafkajs. */
-export interface NativeCodec {
-  compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>
-  decompress(buffer: Buffer): Promise<Buffer>
+  errorOf(code: number): { readonly type: string; readonly message: string }
 }
 
 let loaded: Internals | undefined
@@ -204,7 +162,7 @@ function open(): Internals {
   try {
     const Broker = load('kafkajs/src/broker') as new (options: object) => NativeBroker
     const ConnectionPool = load('kafkajs/src/network/connectionPool') as new (options: NativeConnection) => object
-    const compression = load('kafkajs/src/protocol/message/compression') as { Codecs: Internals['codecs'] }
+    const { createErrorFromCode } = load('kafkajs/src/protocol/error') as { createErrorFromCode: Internals['errorOf'] }
     quiet(load('kafkajs/src/network/requestQueue') as { prototype: RequestQueue })
     return {
       broker: (connection) =>
@@ -213,7 +171,7 @@ function open(): Internals {
           logger: connection.logger,
           allowAutoTopicCreation: false,
         }),
-      codecs: compression.Codecs,
+      errorOf: createErrorFromCode,
     }
   } catch (cause) {
     throw new MessagingError(
@@ -224,6 +182,21 @@ function open(): Internals {
       },
     )
   }
+}
+
+/** Sends a request that is written already, and gives its answer unread. */
+export function carry(
+  { connectionPool }: NativeBroker,
+  { key, version, name, throttleMs }: Api,
+  body: Buffer,
+): Promise<Buffer> {
+  return connectionPool.send({
+    request: { apiKey: key, apiVersion: version, apiName: name, encode: async () => ({ buf: body, buffer: body }) },
+    response: {
+      decode: async (payload) => ({ payload, clientSideThrottleTime: throttleMs(payload) }),
+      parse: async ({ payload }) => payload,
+    },
+  })
 }
 
 interface RequestQueue {

@@ -1,29 +1,17 @@
 import type { Kafka } from 'kafkajs'
 import type { Fault } from '../errors.ts'
+import { recordRequests } from '../protocol/record-requests.ts'
 import { byTopic } from './grouping.ts'
-import { compressionNumber, useCodecs } from './kafkajs-codecs.ts'
-import { faultOfKafkajs } from './kafkajs-faults.ts'
-import { fetchAnswer } from './kafkajs-fetch.ts'
+import { kafkajsCodecs } from './kafkajs-codecs.ts'
+import { faultOfCode, faultOfKafkajs } from './kafkajs-faults.ts'
 import { groupRequests } from './kafkajs-groups.ts'
-import { internals, type NativeBroker } from './kafkajs-internals.ts'
+import { carry, internals } from './kafkajs-internals.ts'
 import { pool, saslOf } from './kafkajs-pool.ts'
-import type {
-  ClientSettings,
-  FetchAnswer,
-  KafkaClient,
-  KafkaRecord,
-  OffsetAnswer,
-  ProduceAnswer,
-  ProducePart,
-  ProduceRequest,
-  TopicView,
-  Wire,
-} from './port.ts'
+import type { ClientSettings, KafkaClient, OffsetAnswer, TopicView, Wire } from './port.ts'
 
 /** kafkajs behind the port. */
 export async function kafkajsClient(settings: ClientSettings): Promise<KafkaClient<Kafka>> {
   internals()
-  useCodecs()
   const { Kafka, logLevel } = await import('kafkajs')
   const native = new Kafka({
     brokers: settings.endpoints.map(({ host, port }) => `${host}:${port}`),
@@ -36,7 +24,6 @@ export async function kafkajsClient(settings: ClientSettings): Promise<KafkaClie
   return { native, wire: () => wire(settings) }
 }
 
-const bytes = (data: Uint8Array): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength)
 function wire(settings: ClientSettings): Wire {
   const { learn, ask, anyone, end } = pool(settings)
   /** kafkajs rejects an answer as a whole where one of its parts failed: then each part is asked for alone. */
@@ -91,52 +78,11 @@ function wire(settings: ClientSettings): Wire {
       learn(coordinator.nodeId, { host: coordinator.host, port: coordinator.port })
       return coordinator.nodeId
     },
-    produce: (node, request) =>
-      eachAlone(
-        request.parts,
-        (parts) => ask(node, (broker) => produce(broker, request, parts)),
-        (_, fault): ProduceAnswer => ({ fault, offset: undefined }),
-      ),
-    async fetch(node, request) {
-      const together = async (parts: typeof request.partitions, maxWaitTime: number) => {
-        const data = await ask(node, (broker) =>
-          broker.fetch({
-            isolationLevel: request.committedOnly ? 1 : 0,
-            maxWaitTime,
-            minBytes: 1,
-            maxBytes: request.maxBytes,
-            topics: byTopic(parts, ({ partition, offset, maxBytes }) => ({
-              partition,
-              fetchOffset: String(offset),
-              maxBytes,
-            })),
-          }),
-        )
-        const asked = new Map(parts.map((each) => [`${each.partition}/${each.topic}`, each.offset]))
-        return data.responses.flatMap(({ topicName, partitions }) =>
-          partitions.map((each) =>
-            fetchAnswer(topicName, asked.get(`${each.partition}/${topicName}`) ?? 0, request.committedOnly, each),
-          ),
-        )
-      }
-      let first = true
-      return eachAlone(
-        request.partitions,
-        (parts) => {
-          const wait = first ? request.maxWaitMs : 0
-          first = false
-          return together(parts, wait)
-        },
-        ({ topic, partition, offset }, fault): FetchAnswer => ({
-          topic,
-          partition,
-          fault,
-          records: [],
-          next: offset,
-          end: offset,
-        }),
-      )
-    },
+    ...recordRequests(
+      (node, api, body) => ask(node, (broker) => carry(broker, api, body)),
+      (code, text) => (code === 0 ? undefined : faultOfCode(code, text)),
+      kafkajsCodecs,
+    ),
     offsets: (node, asked) =>
       ask(node, async (broker) => {
         const data = await broker.listOffsets({
@@ -191,40 +137,4 @@ function wire(settings: ClientSettings): Wire {
       end()
     },
   }
-}
-
-/** kafkajs takes bytes that are no Buffer for something to write as text. */
-function buffered(record: KafkaRecord): KafkaRecord {
-  const { key, value } = record
-  const plain = (each: Uint8Array | null): boolean => each === null || Buffer.isBuffer(each)
-  if (plain(key) && plain(value)) return record
-  return { ...record, key: key === null ? null : bytes(key), value: value === null ? null : bytes(value) }
-}
-
-async function produce(
-  broker: NativeBroker,
-  request: ProduceRequest,
-  parts: readonly ProducePart[],
-): Promise<readonly ProduceAnswer[]> {
-  const data = await broker.produce({
-    topicData: byTopic(parts, ({ partition, sequence, records }) => ({
-      partition,
-      firstSequence: sequence,
-      messages: records.map(buffered),
-    })),
-    transactionalId: request.transactionalId,
-    producerId: request.identity.id,
-    producerEpoch: request.identity.epoch,
-    acks: -1,
-    timeout: request.timeoutMs,
-    compression: compressionNumber[request.compression],
-  })
-  const offsets = new Map<string, number>()
-  for (const { topicName, partitions } of data.topics)
-    for (const { partition, baseOffset, offset } of partitions)
-      offsets.set(`${partition}/${topicName}`, Number(baseOffset ?? offset ?? -1))
-  return parts.map(({ topic, partition }) => {
-    const offset = offsets.get(`${partition}/${topic}`)
-    return { fault: undefined, offset: offset === undefined || offset < 0 ? undefined : offset }
-  })
 }

@@ -1,11 +1,13 @@
-import type { Admin } from '@platformatic/kafka'
+import type { Admin, API } from '@platformatic/kafka'
 import { MessagingError } from '@posthorn/core'
 import { Fault } from '../errors.ts'
+import type { Api } from '../protocol/api.ts'
+import { type Codec, type Codecs, codecsBeside } from '../protocol/codecs.ts'
+import { recordRequests } from '../protocol/record-requests.ts'
 import { byTopic } from './grouping.ts'
 import { groupRequests } from './platformatic-groups.ts'
 import { pool } from './platformatic-pool.ts'
-import { readable, recordsOf } from './platformatic-records.ts'
-import type { ClientSettings, FetchAnswer, KafkaClient, ProduceAnswer, TopicView, Wire } from './port.ts'
+import type { ClientSettings, KafkaClient, TopicView, Wire } from './port.ts'
 
 type Library = typeof import('@platformatic/kafka')
 
@@ -66,65 +68,11 @@ function wire(library: Library, settings: ClientSettings): Wire {
       learn(found.nodeId, { host: found.host, port: found.port })
       return found.nodeId
     },
-    async produce(node, request) {
-      const data = await ask(node, 'short', library.produceV9.api, -1, request.timeoutMs, recordsOf(request), {
-        compression: request.compression,
-        producerId: BigInt(request.identity.id),
-        producerEpoch: request.identity.epoch,
-        sequences: new library.NumericMap(
-          request.parts.map(({ topic, partition, sequence }) => [`${topic}:${partition}`, sequence]),
-        ),
-        ...(request.transactionalId === undefined ? {} : { transactionalId: request.transactionalId }),
-      })
-      if (typeof data === 'boolean') throw new Fault('client', 'PLATFORMATIC', 'a batch got no answer')
-      const answers = new Map<string, ProduceAnswer>()
-      for (const { name, partitionResponses } of data.responses)
-        for (const { index, errorCode, errorMessage, baseOffset } of partitionResponses)
-          answers.set(`${index}/${name}`, {
-            fault: faultOf(errorCode, errorMessage),
-            offset: baseOffset < 0n ? undefined : Number(baseOffset),
-          })
-      const missing = new Fault('connection', 'CONNECTION', 'the answer lacks a partition')
-      return request.parts.map(
-        ({ topic, partition }) => answers.get(`${partition}/${topic}`) ?? { fault: missing, offset: undefined },
-      )
-    },
-    async fetch(node, request) {
-      const topics = byTopic(request.partitions, ({ partition, offset, maxBytes }) => ({
-        partition,
-        currentLeaderEpoch: -1,
-        fetchOffset: BigInt(offset),
-        lastFetchedEpoch: -1,
-        partitionMaxBytes: maxBytes,
-      })).map(({ topic, partitions }) => ({ topicId: topic, partitions }))
-      const isolation = request.committedOnly ? 1 : 0
-      const { maxWaitMs, maxBytes } = request
-      const data = await ask(
-        node,
-        'fetch',
-        library.fetchV12.api,
-        maxWaitMs,
-        1,
-        maxBytes,
-        isolation,
-        0,
-        -1,
-        topics,
-        [],
-        '',
-      )
-      check(data.errorCode)
-      const asked = new Map(request.partitions.map((each) => [`${each.partition}/${each.topic}`, each.offset]))
-      return data.responses.flatMap(({ topicId, partitions }) =>
-        partitions.map((each): FetchAnswer => {
-          const from = asked.get(`${each.partitionIndex}/${topicId}`) ?? 0
-          const fault = faultOf(each.errorCode)
-          const place = { topic: topicId, partition: each.partitionIndex }
-          if (fault !== undefined) return { ...place, fault, records: [], next: from, end: from }
-          return { ...place, fault, ...readable(each, from, request.committedOnly) }
-        }),
-      )
-    },
+    ...recordRequests(
+      (node, api, body) => ask(node, api.waits ? 'fetch' : 'short', carried(library, api), body),
+      faultOf,
+      codecsOf(library),
+    ),
     async offsets(node, asked) {
       const topics = byTopic(asked, ({ partition, at }) => ({
         partitionIndex: partition,
@@ -183,4 +131,24 @@ function wire(library: Library, settings: ClientSettings): Wire {
       end()
     },
   }
+}
+
+/** A request that is written already, and whose answer is given unread. */
+function carried({ createAPI, Writer }: Library, { key, version }: Api): API<[body: Buffer], Buffer> {
+  return createAPI(
+    key,
+    version,
+    (body: Buffer) => Writer.create().append(body),
+    (_correlation, _key, _version, { buffer, position }) => buffer.slice(position),
+    false,
+    false,
+  )
+}
+
+function codecsOf({ compressionsAlgorithms: { snappy, lz4 } }: Library): Codecs {
+  const of = ({ compressSync, decompressSync }: typeof snappy | typeof lz4): Codec => ({
+    compress: compressSync,
+    decompress: decompressSync,
+  })
+  return codecsBeside({ snappy: () => of(snappy), lz4: () => of(lz4) })
 }

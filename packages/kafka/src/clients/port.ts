@@ -82,7 +82,7 @@ export interface TopicView {
 export interface KafkaRecord {
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
-  readonly headers: Readonly<Record<string, Uint8Array | string>>
+  readonly headers: Readonly<Record<string, string>>
   /** Epoch ms. */
   readonly timestamp: number
 }
