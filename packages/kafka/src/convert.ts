@@ -1,7 +1,7 @@
 import {
   type Arrival,
   type Dispatch,
-  decodeHeaders,
+  decodePairs,
   encodeHeaders,
   type Letter,
   type WireField,
@@ -80,17 +80,17 @@ export function arrivalOf(
   readonly letter: Letter | undefined
 } {
   const raw = record.headers
-  const decoded = decodeHeaders(raw)
+  const decoded = decodePairs(raw)
   const foreign = decoded.id === undefined
   return {
     id: decoded.id ?? `${place.kafkaTopic}/${place.partition}/${record.offset}@${record.timestamp}`,
     topic: place.topic,
-    key: ownKey || raw[wireNames.key] !== undefined ? decoded.key : record.key === null ? undefined : text(record.key),
+    key: ownKey || has(raw, wireNames.key) ? decoded.key : record.key === null ? undefined : text(record.key),
     tag: decoded.tag,
     headers: decoded.headers,
     body: record.value ?? new Uint8Array(),
     contentType: decoded.contentType,
-    sentAt: raw[wireNames.sentAt] === undefined && record.timestamp >= 0 ? record.timestamp : decoded.sentAt,
+    sentAt: has(raw, wireNames.sentAt) || record.timestamp < 0 ? decoded.sentAt : record.timestamp,
     expiresAt: decoded.expiresAt,
     priority: decoded.priority,
     version: decoded.version,
@@ -110,4 +110,9 @@ export function arrivalOf(
     lost: handing.lost,
     fence: handing.fence,
   }
+}
+
+function has(headers: readonly string[], name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true
+  return false
 }

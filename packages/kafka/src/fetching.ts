@@ -42,8 +42,10 @@ export interface FetcherContext {
   readonly failed: (fault: Fault) => void
 }
 
-/** How long a poll waits for the first byte; also how late a resumed partition may be. */
+/** How long a poll waits for the first byte. */
 const maxWaitMs = 100
+/** The same while a partition is paused, which may not be resumed before the poll ends: what it still has to hand out must last so long. */
+const shortWaitMs = 20
 /** What of one partition comes at once. */
 const partitionBytes = 1_048_576
 const answerBytes = 8_388_608
@@ -126,7 +128,8 @@ export function fetcher(context: FetcherContext): Fetcher {
   }
   const serve = async (node: number): Promise<void> => {
     for (;;) {
-      const asked = [...slots].filter((slot) => slot.node === node && !slot.paused)
+      const here = [...slots].filter((slot) => slot.node === node)
+      const asked = here.filter((slot) => !slot.paused)
       if (asked.length === 0 || closing.signal.aborted) return
       // Every partition gets its turn at the front of a full answer.
       asked.push(...asked.splice(0, Math.floor(Math.random() * asked.length)))
@@ -135,7 +138,7 @@ export function fetcher(context: FetcherContext): Fetcher {
       try {
         answers = await cluster.wire.fetch(node, {
           committedOnly,
-          maxWaitMs,
+          maxWaitMs: asked.length < here.length ? shortWaitMs : maxWaitMs,
           maxBytes: answerBytes,
           partitions: asked.map(({ topic, partition, offset }) => ({
             topic,

@@ -139,7 +139,8 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       if (state !== 'open') return
       const records = finishedBefore.size === 0 ? read : read.filter(unfinished)
       let chunk: Chunk | undefined
-      for (const [i, record] of records.entries()) {
+      for (let i = 0; i < records.length; i++) {
+        const record = records[i] as StoredRecord
         if (i % chunkSize === 0) {
           chunk = { lost: new AbortController(), open: Math.min(chunkSize, records.length - i) }
           chunks.add(chunk)

@@ -55,14 +55,13 @@ export function outlet(
       rouse = done
       signal.addEventListener('abort', done, { once: true })
     })
-  const settleOne = ({ token, ...rest }: Settlement): Settled => {
-    const item = token as Item
-    if (item.lane.lost || !item.inHand) return 'stale'
-    if (rest.verdict === 'ack') return item.lane.finish(item) ? 'ok' : 'stale'
-    item.lane.putBack(
-      item,
-      rest.failures === undefined ? undefined : { failures: rest.failures, history: rest.history ?? [] },
-    )
+  const settleOne = (settlement: Settlement): Settled => {
+    const item = settlement.token as Item
+    const { lane } = item
+    if (lane.lost || !item.inHand) return 'stale'
+    if (settlement.verdict === 'ack') return lane.finish(item) ? 'ok' : 'stale'
+    const { failures, history = [] } = settlement
+    lane.putBack(item, failures === undefined ? undefined : { failures, history })
     return 'ok'
   }
   return {

@@ -87,8 +87,12 @@ export function router(context: RouterContext): Router {
     const waitMs = (notBefore ?? 0) - now()
     return retrySteps.findIndex(({ upToMs }) => waitMs <= upToMs)
   }
-  const partitionOf = (message: Dispatch, { topic, partitions }: Destination, keyless: number): number => {
-    const { partition, key, group } = message
+  const partitionOf = (
+    { partition, group }: Dispatch,
+    { topic, partitions }: Destination,
+    { key }: KafkaRecord,
+    keyless: number,
+  ): number => {
     if (partition !== undefined && group === undefined) {
       if (partition >= 0 && partition < partitions) return partition
       throw new MessagingError(
@@ -96,12 +100,13 @@ export function router(context: RouterContext): Router {
         `partition ${partition} of ${topic} does not exist; it has ${partitions}, from 0`,
       )
     }
-    return key === undefined ? keyless % partitions : partitionOfKey(Buffer.from(key, 'utf8'), partitions)
+    return key === null ? keyless % partitions : partitionOfKey(key, partitions)
   }
   const route = async (batch: readonly Dispatch[]): Promise<Routed> => {
     const parts: { topic: string; partition: number; records: KafkaRecord[] }[] = []
-    const index = new Map<string, number>()
-    const destinations = new Map<string, Destination>()
+    /** Of each topic on the broker: the part of each partition. */
+    const topics = new Map<string, (number | undefined)[]>()
+    const destinations = new Map<string, { readonly to: Destination; readonly known: (number | undefined)[] }>()
     const results: (SendResult | undefined)[] = []
     const places: { part: number; index: number }[] = []
     // What has no key goes to one partition per batch: fewer, larger requests.
@@ -115,18 +120,23 @@ export function router(context: RouterContext): Router {
         const name =
           message.group === undefined && kind === 0 ? message.topic : `${kind} ${message.group} ${message.topic}`
         // Asked once per batch: to wait for each message would cost more than all the rest.
-        const to = destinations.get(name) ?? (await destinationOf(message, step))
-        destinations.set(name, to)
-        const key = to.own === 'letter' ? letterKey(message) : to.own === 'address' ? message.topic : undefined
-        const partition = to.own === undefined ? partitionOf(message, to, keyless) : 0
-        const place = `${partition}/${to.topic}`
-        let at = index.get(place)
-        if (at === undefined) {
-          at = parts.push({ topic: to.topic, partition, records: [] }) - 1
-          index.set(place, at)
+        let found = destinations.get(name)
+        if (found === undefined) {
+          const to = await destinationOf(message, step)
+          found = { to, known: topics.get(to.topic) ?? [] }
+          destinations.set(name, found)
+          topics.set(to.topic, found.known)
         }
-        const { records } = parts[at] as (typeof parts)[number]
-        places.push({ part: at, index: records.push(recordOf(message, time, key)) - 1 })
+        const { to, known } = found
+        const record = recordOf(
+          message,
+          time,
+          to.own === 'letter' ? letterKey(message) : to.own === 'address' ? message.topic : undefined,
+        )
+        const partition = to.own === undefined ? partitionOf(message, to, record, keyless) : 0
+        const part = known[partition] ?? parts.push({ topic: to.topic, partition, records: [] }) - 1
+        known[partition] = part
+        places.push({ part, index: (parts[part] as (typeof parts)[number]).records.push(record) - 1 })
         results.push(undefined)
       } catch (error) {
         places.push({ part: -1, index: -1 })

@@ -68,4 +68,12 @@ export {
   partsOf,
   type StoreParts,
 } from './store.ts'
-export { type Decoded, decodeHeaders, encodeHeaders, isOwnHeader, type WireField, wireNames } from './wire.ts'
+export {
+  type Decoded,
+  decodeHeaders,
+  decodePairs,
+  encodeHeaders,
+  isOwnHeader,
+  type WireField,
+  wireNames,
+} from './wire.ts'

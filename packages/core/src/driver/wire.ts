@@ -92,14 +92,22 @@ const noHeaders: Readonly<Record<string, string>> = Object.freeze(Object.create(
  * counter can at worst send its own message to the dead letters early.
  */
 export function decodeHeaders(raw: Readonly<Record<string, string>>): Decoded {
+  const pairs: string[] = []
+  for (const name in raw) pairs.push(name, raw[name] as string)
+  return decodePairs(pairs)
+}
+
+/** The same of names and values in turn: where an object would be made only for this. Of a repeated name the last one counts. */
+export function decodePairs(pairs: readonly string[]): Decoded {
   const found: Record<WireField, string | undefined> = { ...nothing }
   let user: Record<string, string> | undefined
-  for (const name in raw) {
+  for (let i = 0; i < pairs.length; i += 2) {
+    const name = pairs[i] as string
     const field = fields.get(name)
-    if (field !== undefined) found[field] = raw[name]
+    if (field !== undefined) found[field] = pairs[i + 1]
     else if (!isOwnHeader(name)) {
       user ??= Object.create(null) as Record<string, string>
-      user[name] = raw[name] as string
+      user[name] = pairs[i + 1] as string
     }
   }
   return {

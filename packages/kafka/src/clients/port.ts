@@ -86,8 +86,11 @@ export interface KafkaRecord {
   /** Epoch ms. */
   readonly timestamp: number
 }
-export interface StoredRecord extends KafkaRecord {
+/** The same as it is read. */
+export interface StoredRecord extends Omit<KafkaRecord, 'headers'> {
   readonly offset: number
+  /** Names and values in turn; a name may come again. */
+  readonly headers: readonly string[]
 }
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 

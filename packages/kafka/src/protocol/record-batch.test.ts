@@ -21,12 +21,12 @@ const written = async (records: readonly KafkaRecord[], compression: Compression
   await writeBatch(out, part, { identity: { id: '4711', epoch: 3 }, transactionalId: undefined, compression }, codec)
   return out.written()
 }
+const pairs = (headers: Readonly<Record<string, string>>): string[] => Object.entries(headers).flat()
 const plain = (records: readonly StoredRecord[]): object[] =>
-  records.map(({ headers, key, value, ...rest }) => ({
+  records.map(({ key, value, ...rest }) => ({
     ...rest,
     key: key === null ? null : Buffer.from(key).toString('hex'),
     value: value === null ? null : Buffer.from(value).toString('hex'),
-    headers: Object.entries(headers).sort(([a], [b]) => (a < b ? -1 : 1)),
   }))
 
 const sample: readonly KafkaRecord[] = [
@@ -80,7 +80,9 @@ test.each<Compression>(['none', 'gzip', 'zstd'])('what is written by %s is read 
     fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 20 }), async (given) => {
       const { records, next } = await readBatches(await written(given, compression), 0, all, codecs)
       expect(next).toBe(given.length)
-      expect(plain(records)).toEqual(plain(given.map((each, offset) => ({ ...each, offset }))))
+      expect(plain(records)).toEqual(
+        plain(given.map((each, offset) => ({ ...each, headers: pairs(each.headers), offset }))),
+      )
     }),
     { seed: 1 },
   )
@@ -130,10 +132,10 @@ describe('headers of neighbours', () => {
   test('that are alike, that differ, that come back', async () => {
     const headers = [{ a: '1', b: '2' }, { a: '1', b: '2' }, { a: '1', b: '3' }, {}, { a: '1', b: '3' }, { a: '1' }]
     const { records } = await readBatches(await written(headers.map((each) => one('x', each))), 0, all, codecs)
-    expect(records.map((each) => ({ ...each.headers }))).toEqual(headers)
+    expect(records.map((each) => each.headers)).toEqual(headers.map(pairs))
   })
 
-  test('of a repeated name the last one counts; a null one says nothing and hides nothing later', async () => {
+  test('that repeat a name or have a null value, which says nothing and hides nothing later', async () => {
     // A record with the header pairs as given; null has the length -1.
     const raw = (pairs: readonly (readonly [string, string | null])[]): number[] => {
       const zigzag = (n: number): number => (n < 0 ? 1 : 2 * n)
@@ -156,16 +158,7 @@ describe('headers of neighbours', () => {
     const batch = Buffer.concat([head, content])
     batch.writeInt32BE(batch.length - 12, 8)
     const { records } = await readBatches(batch, 0, all, codecs)
-    expect(records.map((each) => ({ ...each.headers }))).toEqual([{ n: '1' }, {}, { n: '1' }, { n: '2' }])
-  })
-
-  test('a name that is dangerous in JavaScript is a name', async () => {
-    const odd = JSON.parse('{"__proto__":"x","constructor":"y"}') as Record<string, string>
-    const { records } = await readBatches(await written([one('x', odd)]), 0, all, codecs)
-    expect(Object.entries(records[0]?.headers ?? {})).toEqual([
-      ['__proto__', 'x'],
-      ['constructor', 'y'],
-    ])
+    expect(records.map((each) => each.headers)).toEqual([['n', '1'], [], ['n', '1'], ['n', '1', 'n', '2']])
   })
 })
 

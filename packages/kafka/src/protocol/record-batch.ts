@@ -138,41 +138,34 @@ function readRecords(content: Reading, count: number, base: Base, into: StoredRe
   }
 }
 
-const noHeaders: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
+const noHeaders: readonly string[] = Object.freeze([])
 
 /**
- * Reads the headers of record after record. Neighbours are alike: a text that equals the one in its place in the record before is taken
- * from there, and so are all headers where each of them is equal.
+ * Reads the headers of record after record, as names and values in turn. Neighbours are alike: a text that equals the one in its place in
+ * the record before is taken from there, and so are all headers where each of them is equal. A header whose value is null says nothing.
  */
-function headerReader(content: Reading): () => Readonly<Record<string, string>> {
+function headerReader(content: Reading): () => readonly string[] {
   const { bytes } = content
   const starts: number[] = []
   const texts: (string | undefined)[] = []
   let before = noHeaders
   let countBefore = 0
   let fresh = false
-  const text = (place: number): string | undefined => {
+  const text = (place: number): void => {
     const size = content.varint()
     const { at } = content
-    if (size < 0) {
-      fresh = true
-      texts[place] = undefined
-      return undefined
-    }
     if (size > content.left) throw torn()
-    content.at = at + size
+    if (size >= 0) content.at = at + size
     const known = texts[place]
     if (known?.length === size) {
       const start = starts[place] as number
       let i = 0
       while (i < size && bytes[start + i] === bytes[at + i]) i++
-      if (i === size) return known
+      if (i === size) return
     }
     fresh = true
-    const made = bytes.toString('utf8', at, at + size)
-    texts[place] = made
+    texts[place] = size < 0 ? undefined : bytes.toString('utf8', at, at + size)
     starts[place] = at
-    return made
   }
   return () => {
     const count = content.varint()
@@ -180,14 +173,12 @@ function headerReader(content: Reading): () => Readonly<Record<string, string>> 
     if (count > content.left) throw torn()
     fresh = count !== countBefore
     countBefore = count
-    const found: (string | undefined)[] = []
-    for (let place = 0; place < 2 * count; place++) found.push(text(place))
+    for (let place = 0; place < 2 * count; place++) text(place)
     if (!fresh) return before
-    const made: Record<string, string> = Object.create(null)
-    for (let i = 0; i < found.length; i += 2) {
-      const [name, value] = [found[i], found[i + 1]]
-      // Of a repeated name the last one counts, as in Kafka's own `lastHeader`; a null value says nothing.
-      if (name !== undefined && value !== undefined) made[name] = value
+    const made: string[] = []
+    for (let i = 0; i < 2 * count; i += 2) {
+      const [name, value] = [texts[i], texts[i + 1]]
+      if (name !== undefined && value !== undefined) made.push(name, value)
     }
     before = made
     return made
