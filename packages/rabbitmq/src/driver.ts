@@ -1,4 +1,12 @@
-import type { Dispatch, Driver, DriverContext, SendControl, SendResult, Subscription } from '@posthorn/core/driver'
+import type {
+  Dispatch,
+  Driver,
+  DriverContext,
+  SendControl,
+  SendResult,
+  Subscription,
+  Traits,
+} from '@posthorn/core/driver'
 import { MessagingError } from '@posthorn/core/driver'
 import type { ChannelModel } from 'amqplib'
 import { backlogOf, shelfIn } from './admin.ts'
@@ -41,7 +49,10 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   const open = (): void => {
     if (over) throw closed('this connection to RabbitMQ')
   }
-  await sending.model()
+  const { version = '' } = (await sending.model()).connection.serverProperties
+  // Quorum queues have priorities from 4.0 on, classic ones always had them.
+  const lacks: Partial<Traits> =
+    settings.queueType === 'quorum' && Number.parseInt(version, 10) < 4 ? { priority: false } : {}
 
   const tries: Tries = new Map()
   const again: SourceHost['again'] = async (queue, arrival, failures, history) => {
@@ -95,6 +106,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   }
 
   return {
+    lacks,
     client: {
       get sending() {
         return sending.current

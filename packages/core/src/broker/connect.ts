@@ -157,7 +157,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     adapter,
     capabilities: adapter.capabilities,
     driver,
-    traits: plan.traits,
+    traits: { ...plan.traits, ...driver.lacks },
     clock,
     clientId: context.clientId,
     events,

@@ -14,6 +14,8 @@ import type { Arrival, Dispatch, Failure, Letter } from './envelope.ts'
 export interface Driver<Client = unknown> {
   /** The broker's own client, for `broker.driver.client`. */
   readonly client: Client
+  /** What this very broker cannot do although the adapter can: an older version, a plugin that is missing. Known once connected. */
+  readonly lacks?: Partial<Traits> | undefined
   /**
    * Makes or verifies what the topic and its groups need on the broker. Idempotent; core calls it before the first use. `tx` is set
    * only where the traits say `transactional`, when that first use is a send within an open transaction: then it must not wait for

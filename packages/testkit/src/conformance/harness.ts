@@ -1,4 +1,5 @@
 import type { Adapter, Parts } from '@posthorn/core'
+import type { Traits } from '@posthorn/core/driver'
 
 /** What the suite is told of an adapter and its broker. An object, so that nothing is inherited by mistake. */
 export interface Harness {
@@ -6,6 +7,8 @@ export interface Harness {
   readonly name: string
   /** A fresh adapter for one scenario. What connects by it reaches one and the same broker, however often. */
   adapter(namespace: string): Adapter | Promise<Adapter>
+  /** What this very broker cannot do although the adapter can; the suite holds the driver to its refusals. */
+  readonly lacks?: Partial<Traits> | undefined
   /** Lets `ms` pass for this adapter's broker; real waiting unless its clock can be moved. */
   readonly pass?: ((adapter: Adapter, ms: number) => Promise<void>) | undefined
   /** Removes what the scenarios of a namespace left on a broker that stays. */

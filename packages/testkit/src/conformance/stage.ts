@@ -133,7 +133,7 @@ export async function setStage(
     harness,
     adapter,
     plan,
-    traits: plan.traits,
+    traits: { ...plan.traits, ...harness.lacks },
     capabilities: adapter.capabilities,
     namespace,
     patienceMs,
