@@ -15,7 +15,9 @@ import { type Link, linkTo } from './connection.ts'
 import { propertiesOf } from './convert.ts'
 import { type Declaring, declareTopic, provide } from './declaring.ts'
 import { closed, translated } from './errors.ts'
+import type { NoteStore } from './marks.ts'
 import { namesIn } from './names.ts'
+import { notesOf } from './notes.ts'
 import type { RabbitSettings } from './options.ts'
 import { type Need, routesOf } from './routes.ts'
 import { senderOn } from './sender.ts'
@@ -66,6 +68,12 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     }
     const [result] = await sender.send([outgoing], AbortSignal.timeout(againMs))
     return result?.ok === true
+  }
+
+  /** A queue of ours in order; who may not make a stream counts by copies. */
+  function notesFor({ source, group, mode, order }: Subscription): NoteStore | undefined {
+    if (mode !== 'shared' || order === 'none' || 'pattern' in source || source.on !== undefined) return undefined
+    return context.topology === 'declare' ? notesOf({ ...declaring, sender }, source.name, group) : undefined
   }
 
   /** Places messages; what cannot be placed yet is provided for, once per send. */
@@ -143,6 +151,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
       const source = await openSource(subscription, reading, {
         again,
         tries,
+        notes: notesFor(subscription),
         ended: (ended) => void sources.delete(ended),
       })
       sources.add(source)

@@ -1,6 +1,7 @@
 // Order by key across processes: lanes are spread, change hands without a gap, and lose nothing on the way.
 import { ensure } from '@posthorn/brokers'
 import type { Arrival, Source } from '@posthorn/core/driver'
+import { faultProxy } from '@posthorn/testkit'
 import { expect, it } from 'vitest'
 import { fixtureOn } from './testing/fixture.ts'
 
@@ -101,4 +102,43 @@ it('refuses a member that disagrees about order or partitions, with both values'
   await expect((await fixture.connect()).declare({ ...topic, partitions: 4 }, forever)).rejects.toThrow(
     /partitions=4.*partitions=8/,
   )
+})
+
+it('knows of a start alone that never ended, in its place in its key, whoever goes on', async () => {
+  const topic = fixture.topic({ ...keyed, partitions: 1 })
+  const sender = await fixture.connect()
+  await sender.declare(topic, forever)
+  const { hostname, port, username, password } = new URL(url)
+  const proxy = await faultProxy({ to: { host: hostname, port: Number(port) } })
+  fixture.after(() => proxy.close())
+  const at = `amqp://${username}:${password}@${proxy.host}:${proxy.port}`
+  const bodies = ['1', '2', '3']
+  await sender.send(
+    bodies.map((body) => fixture.message(topic, { key: 'k', body: Buffer.from(body) })),
+    { signal: forever },
+  )
+  /** Receives all, does something with the first, and dies without a word. */
+  const life = async (act: (source: Source, token: unknown) => Promise<unknown>): Promise<readonly Arrival[]> => {
+    const source = await fixture.open(await fixture.connect({ url: at }), topic)
+    const all = await fixture.receive(source, 3, false)
+    await act(source, all[0]?.token)
+    proxy.cut()
+    await expect(source.receive(1, AbortSignal.timeout(5_000))).rejects.toMatchObject({ code: 'unavailable' })
+    return all
+  }
+  const marked = async (source: Source, token: unknown): Promise<void> => {
+    expect(await source.mark?.(token)).toBe('ok')
+  }
+  const ended = async (source: Source, token: unknown): Promise<void> => {
+    await marked(source, token)
+    expect(await source.unmark?.(token)).toBe('ok')
+  }
+  const lives = [await life(marked), await life(marked), await life(ended), await life(async () => {})]
+  expect(lives.map((all) => all.map(({ lone }) => lone))).toEqual([
+    [0, 0, 0],
+    [1, 0, 0],
+    [2, 0, 0],
+    [2, 0, 0],
+  ])
+  for (const all of lives) expect(all.map(({ body }) => Buffer.from(body).toString())).toEqual(bodies)
 })

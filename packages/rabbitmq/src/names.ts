@@ -26,6 +26,8 @@ export interface Names {
   lane(topic: string, group: string, lane: number): string
   /** Where the members of an ordered group tell each other that they are there: fanout. */
   members(topic: string, group: string): string
+  /** The stream in which starts alone of an ordered group are noted. */
+  marks(topic: string, group: string): string
   /** The queue of dead letters of a topic and a group; of no group it is one per namespace. */
   shelf(topic: string, group: string | undefined): string
   /** Readers that do not count as a group: patterns, broadcast. */
@@ -70,6 +72,7 @@ export function namesIn(namespace: string): Names {
     queue: (topic, group) => of(topic, `@${escapeName(group)}`),
     lane: (topic, group, lane) => of(topic, `@${escapeName(group)}~${lane}`),
     members: (topic, group) => of(topic, `@${escapeName(group)}~members`),
+    marks: (topic, group) => of(topic, `@${escapeName(group)}~marks`),
     shelf: (topic, group) => (group === undefined ? `${prefix}~unroutable` : of(topic, `@${escapeName(group)}~dead`)),
     all: `${prefix}~all`,
     delivery: `${prefix}~delivery`,

@@ -1,6 +1,7 @@
 import type { Arrival, Failure, MessagingError, Settled, Settlement, Source, Subscription } from '@posthorn/core/driver'
 import { mailbox } from '@posthorn/core/driver'
 import { closed } from './errors.ts'
+import { marksIn, type NoteStore } from './marks.ts'
 import type { Tap, Token } from './tap.ts'
 
 /** What a source reads from. */
@@ -22,6 +23,8 @@ export interface SourceHost {
   again(queue: string, arrival: Arrival, failures: number, history: readonly Failure[]): Promise<boolean>
   /** Where order forbids that, they are remembered here as long as this process lives. */
   readonly tries: Tries
+  /** Where starts alone are noted: only where order forbids that a copy takes the message's place. */
+  readonly notes?: NoteStore | undefined
   /** It was closed. */
   ended(source: OpenSource): void
 }
@@ -45,12 +48,13 @@ export interface OpenSource extends Source {
 export async function openSource(
   subscription: Subscription,
   open: OpenReading,
-  { again, tries, ended }: SourceHost,
+  { again, tries, notes, ended }: SourceHost,
 ): Promise<OpenSource> {
   const box = mailbox<Arrival>()
   let trouble: MessagingError | undefined
   let closing: Promise<void> | undefined
-  const reading = await open(box.push, (error) => {
+  const marks = notes === undefined ? undefined : marksIn(notes, box.push)
+  const reading = await open(marks?.arrived ?? box.push, (error) => {
     trouble ??= error
     // What nobody took goes with the channel: the broker gives it out again.
     box.drain()
@@ -63,6 +67,8 @@ export async function openSource(
     tap.handed--
     touched.add(tap)
     if (!tap.single || arrival === undefined) return 'ok'
+    // It has ended, and nobody waits to hear that this is noted.
+    if (how.verdict === 'nack' && marks?.has(arrival) === true) marks.change(arrival, -1).catch(() => {})
     const name = `${tap.queue}\n${arrival.id}`
     if (how.verdict === 'ack') tries.delete(name)
     else if (how.failures !== undefined) {
@@ -88,8 +94,18 @@ export async function openSource(
     return settleOne({ token: settlement.token, verdict: held ? 'ack' : 'nack' }, touched)
   }
 
+  const change = async (token: unknown, by: 1 | -1): Promise<Settled> => {
+    const { tap, arrival } = token as Token
+    // A start that cannot be noted is not counted: what is counted is a lower bound.
+    if (!tap.dead && arrival !== undefined) await marks?.change(arrival, by).catch(() => false)
+    return tap.dead ? 'stale' : 'ok'
+  }
+
   const source: OpenSource = {
     subscription,
+    ...(marks === undefined
+      ? {}
+      : { mark: (token: unknown) => change(token, 1), unmark: (token: unknown) => change(token, -1) }),
     get trouble() {
       return trouble
     },
