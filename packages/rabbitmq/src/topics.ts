@@ -36,7 +36,8 @@ export async function removeTopic(on: Declaring, topic: string, signal: AbortSig
   if (there) await endExchange(on, topic, groups, signal)
   await onChannel(link, context.clock, about, signal, async (channel) => {
     for (const plan of groups) {
-      for (const queue of [...queuesOf(names, plan), names.shelf(topic, plan.group)]) await channel.deleteQueue(queue)
+      for (const queue of [...queuesOf(names, plan), names.shelf(topic, plan.group), names.marks(topic, plan.group)])
+        await channel.deleteQueue(queue)
       for (const exchange of [names.members(topic, plan.group), names.agreed(topic, plan.group)])
         await channel.deleteExchange(exchange)
     }
