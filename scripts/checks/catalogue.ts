@@ -3,7 +3,7 @@ import type { Check } from './check.ts'
 import { codeBlocks } from './code-blocks.ts'
 import { floors } from './floors.ts'
 import { manifests } from './manifests.ts'
-import { capabilityPage, errorPage, wirePage } from './pages.ts'
+import { capabilityPage, errorPage, transcriptPage, wirePage } from './pages.ts'
 import { repeated } from './repeats.ts'
 import { packed, publishable, typesArrive } from './tarballs.ts'
 import { build, lint, types, unused } from './tools.ts'
@@ -20,6 +20,7 @@ export const ofTheTree: readonly Check[] = [
   errorPage,
   wirePage,
   capabilityPage,
+  transcriptPage,
 ]
 
 /** The checks that need what is built; in this order. */

@@ -74,3 +74,25 @@ export const capabilityPage = held(
     return new Map(claims.map((claim) => [claim, adapters.map(([, row]) => shown(row[claim]))]))
   },
 )
+
+/** docs/reference/transcripts.md: what each transport makes of the program, and which cell and which line of `explain()` say so. */
+export const transcriptPage = held(
+  'transcript table',
+  'docs/reference/transcripts.md',
+  'packages/testkit/src/conformance/program.ts',
+  async () => {
+    const { capabilityTable } = await import('../../packages/testkit/src/capability-table.ts')
+    const { program } = await import('../../packages/testkit/src/conformance/program.ts')
+    const rows = Object.values(capabilityTable)
+    return new Map(
+      program.map(({ name, unless }) => [
+        name,
+        [
+          ...rows.map((row) => (unless?.lacking(row) === true ? unless.code : 'same')),
+          unless?.cell ?? 'none',
+          unless?.promise ?? 'nothing differs',
+        ],
+      ]),
+    )
+  },
+)

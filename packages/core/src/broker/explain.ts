@@ -2,6 +2,7 @@ import { type Asked, settle, subscribed } from '../consuming/settings.ts'
 import { innerOf } from '../extension.ts'
 import type { Source } from '../face/messages.ts'
 import type { Explanation } from '../face/operating.ts'
+import { abilities } from './abilities.ts'
 import type { Runtime } from './runtime.ts'
 
 type Promised = Explanation['promises'][number]
@@ -73,6 +74,7 @@ export function explain(runtime: Runtime, source: Source, asked: Asked): Explana
           'native',
           `a delivery may be held for ${traits.holdMs} ms; longer waits go to the store where there is one`,
         ),
+    ...abilities(runtime),
     ...scope,
     ...settings.use.flatMap(
       (each) => innerOf(each).promises?.(subscribed(runtime, settings, asked.batch !== undefined)) ?? [],
