@@ -30,7 +30,8 @@ interface Variant {
   readonly secure?: true
 }
 
-const install = (): Promise<string> =>
+/** Brings the broker with its Java tools; gives the folder of the jars. */
+export const kafkaJars = (): Promise<string> =>
   mavenJars({
     name: `kafka-${version}`,
     dependencies: [
@@ -54,7 +55,7 @@ const kafka = (variant: Variant): Broker => ({
   stages: [Object.fromEntries(variant.nodes.map((node) => [node, variant.secure ? securePorts : ports]))],
   portsOfTests: ['proxy'],
   startMs: 120_000,
-  install,
+  install: kafkaJars,
   start: (site, process) => server(variant, site, process),
   ready: async (_site, process) => {
     if (!readFileSync(logFile(process.folder), 'utf8').includes('Kafka Server started'))

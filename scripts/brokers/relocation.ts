@@ -17,7 +17,7 @@ import { basename, dirname, join, relative } from 'node:path'
  */
 export const makeRelocatable = (tree: string): void => {
   const erlang = ['erts-*/bin/*', 'bin/*', 'lib/*/priv/bin/*'].map((path) => `usr/lib/erlang/${path}`)
-  for (const path of globSync([...erlang, 'usr/bin/amqp-*'], { cwd: tree })) wrap(tree, join(tree, path))
+  for (const path of globSync([...erlang, 'usr/bin/{amqp-*,kcat}'], { cwd: tree })) wrap(tree, join(tree, path))
   replaceErlangStarters(tree)
 }
 
