@@ -63,7 +63,7 @@ export async function lagOf(context: AdminContext, spec: TopicSpec | PatternSpec
       const time = await timeOf(cluster, each, from)
       if (time === undefined) continue
       oldest = Math.min(oldest, time)
-      const settings = await cluster.wire.settings(await cluster.anyNode(), each.topic)
+      const settings = await cluster.wire.settings(each.topic)
       const retention = Number(settings.get('retention.ms') ?? -1)
       if (retention >= 0) lostInMs = Math.min(lostInMs, Math.max(0, time + retention - now()))
     }

@@ -12,6 +12,7 @@ import type { KafkaClient, KafkaRecord, Partition } from './clients/port.ts'
 import { clusterMap } from './cluster.ts'
 import type { Transact } from './effects.ts'
 import { type Fault, faultOf, messagingError } from './errors.ts'
+import { instances } from './instances.ts'
 import { names as namesOf } from './names.ts'
 import type { Settings } from './options.ts'
 import { privateSource } from './private-source.ts'
@@ -44,6 +45,7 @@ export async function kafkaDriver<Client>(
   const sources = new Set<OpenSource>()
   const places = new Map<string, ReadonlyMap<string, number>>()
   const transactions = new Map<string, TransactionalProducer>()
+  const instanceOf = instances(settings.instance)
   const closing = new AbortController()
   const now = (): number => clock.now()
 
@@ -135,6 +137,7 @@ export async function kafkaDriver<Client>(
     await connect(cluster.anyNode, context)
   } catch (error) {
     await cluster.wire.close()
+    await client.close().catch(() => {})
     throw error
   }
   let closed: Promise<void> | undefined
@@ -142,6 +145,7 @@ export async function kafkaDriver<Client>(
     closing.abort()
     await Promise.all([...sources].map((source) => source.close().catch(() => {})))
     await cluster.wire.close()
+    await client.close().catch(() => {})
   }
   return {
     client: client.native,
@@ -173,18 +177,31 @@ export async function kafkaDriver<Client>(
       }
       const mine = clusterMap(client.wire(), clock)
       const base = { cluster: mine, clock, names }
+      const instance = mode === 'shared' ? instanceOf(names.group(spec, group)) : undefined
       let source: OpenSource | undefined
       const forget = (): void => {
+        instance?.free()
         if (source !== undefined) sources.delete(source)
       }
-      source =
-        subscription.mode === 'shared'
-          ? await groupSource(
-              subscription,
-              { ...base, sessionMs: settings.sessionMs, drainMs: settings.drainMs, transact, closed: forget },
-              signal,
-            )
-          : await privateSource(subscription, { ...base, places, prepareReplies: route.prepareReplies, closed: forget })
+      const { sessionMs, drainMs } = settings
+      try {
+        source =
+          mode === 'shared'
+            ? await groupSource(
+                subscription,
+                { ...base, sessionMs, instance, drainMs, transact, closed: forget },
+                signal,
+              )
+            : await privateSource(subscription, {
+                ...base,
+                places,
+                prepareReplies: route.prepareReplies,
+                closed: forget,
+              })
+      } catch (error) {
+        forget()
+        throw error
+      }
       return opened(source)
     },
     shelf: (topic, group) => shelf(topic, group, { cluster, names, write, now }),

@@ -43,6 +43,8 @@ export interface HoldingsContext {
   readonly fetcher: Fetcher
   readonly drainMs: number
   readonly group: string
+  /** How the group reads its topics; kept with the offsets. */
+  readonly agreed: string
   readonly window: number
   place(): Member | undefined
   describe(partition: Partition): { readonly place: Place; readonly delayed: boolean }
@@ -131,7 +133,7 @@ export function holdings(context: HoldingsContext): Holdings {
         from = beginning(low)
       }
       if (!beginningNow.has(keyOf(partition))) continue
-      gained.push(lane(place, delayed, BigInt(member.generation), from, context.window))
+      gained.push(lane(place, delayed, BigInt(member.generation), { ...from, agreed: context.agreed }, context.window))
     }
     // That we begin here is kept before anything is handed out; where nothing was committed, it fixes the beginning.
     await inTurn(() => commitLanes(gained, undefined))

@@ -2,6 +2,7 @@ import type { Admin } from '@platformatic/kafka'
 import type { Adapter } from '@posthorn/core'
 import { type AdapterPlan, type DriverContext, defineAdapter, type Traits } from '@posthorn/core/driver'
 import type { Kafka } from 'kafkajs'
+import { nameOf } from './clients/address-book.ts'
 import { kafkajsClient } from './clients/kafkajs.ts'
 import { platformaticClient } from './clients/platformatic.ts'
 import type { ClientSettings } from './clients/port.ts'
@@ -49,17 +50,19 @@ function traitsOf({ maxBytes }: Settings): Traits {
 
 /** Apache Kafka by kafkajs. */
 export function kafka(
-  options: KafkaOptions & { readonly client?: 'kafkajs' | undefined },
+  options: KafkaOptions & { readonly client?: 'kafkajs' | Kafka | undefined },
 ): Adapter<typeof capabilities, Kafka>
 /** Apache Kafka by @platformatic/kafka. */
-export function kafka(options: KafkaOptions & { readonly client: 'platformatic' }): Adapter<typeof capabilities, Admin>
+export function kafka(
+  options: KafkaOptions & { readonly client: 'platformatic' | Admin },
+): Adapter<typeof capabilities, Admin>
 /** Apache Kafka by whichever client the options name. */
 export function kafka(options: KafkaOptions): Adapter<typeof capabilities, Kafka | Admin>
 export function kafka(options: KafkaOptions): Adapter<typeof capabilities, Kafka | Admin> {
   const settings = settingsOf(options)
   const plan: AdapterPlan<Kafka | Admin> = {
     traits: traitsOf(settings),
-    address: settings.endpoints.map(({ host, port }) => `${host}:${port}`).join(','),
+    address: settings.given === undefined ? settings.endpoints.map(nameOf).join(',') : 'a client of your own',
     async connect(context) {
       const given = clientSettings(settings, context)
       const client = await (settings.client === 'kafkajs' ? kafkajsClient(given) : platformaticClient(given))
@@ -80,6 +83,7 @@ function clientSettings(settings: Settings, context: DriverContext): ClientSetti
     clientId: context.clientId,
     tls: settings.tls,
     login: settings.login,
+    given: settings.given,
     connectTimeoutMs: Math.min(context.connectTimeoutMs, 5_000),
     requestTimeoutMs,
   }

@@ -241,6 +241,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
         ahead: all,
         tries: [...tries.values()],
         transactional: self.transactional,
+        agreed: from.agreed,
       }
     },
     unmark(item) {

@@ -13,6 +13,7 @@ import { spread } from './backoff.ts'
 import type { JoinAnswer, Member } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
 import { expelled, type Fault, faultOf, messagingError, moved } from './errors.ts'
+import type { Instance } from './instances.ts'
 
 /** What a group's member does when the group speaks to it. */
 export interface MemberEvents {
@@ -40,10 +41,16 @@ export interface GroupMember {
 /** Joins and stays; heartbeats go by a timer of their own, however busy the handlers are. */
 export function groupMember(
   group: string,
-  context: { readonly cluster: ClusterMap; readonly clock: Clock; readonly sessionMs: number },
+  context: {
+    readonly cluster: ClusterMap
+    readonly clock: Clock
+    readonly sessionMs: number
+    /** Keeps our place while we are away for less than a session. */
+    readonly instance: Instance | undefined
+  },
   events: MemberEvents,
 ): GroupMember {
-  const { cluster, clock, sessionMs } = context
+  const { cluster, clock, sessionMs, instance } = context
   const heartbeatMs = Math.min(500, sessionMs / 6)
   const closing = new AbortController()
   let wake = new AbortController()
@@ -66,13 +73,14 @@ export function groupMember(
     const joined: JoinAnswer = await cluster.wire.join(node, {
       group,
       member: id,
+      instance: instance?.id,
       sessionMs,
       rebalanceMs: Math.max(sessionMs, 10_000),
       protocol: protocolName,
       metadata: encodeMembership(events.membership()),
     })
     id = joined.member
-    const member: Member = { group, generation: joined.generation, member: joined.member }
+    const member: Member = { group, generation: joined.generation, member: joined.member, instance: instance?.id }
     const plan = joined.leader === joined.member ? await planOf(joined) : []
     if (closing.signal.aborted) return
     const assignment = decodeAssignment(
@@ -98,6 +106,7 @@ export function groupMember(
       } catch (error) {
         const fault = faultOf(error)
         if (fault.type === 'REBALANCE_IN_PROGRESS') return
+        if (superseded(fault)) throw fault
         if (expelled(fault)) return lose()
         if (moved(fault)) cluster.forget({ coordinator: group })
         if (clock.now() - seen > sessionMs) {
@@ -117,6 +126,10 @@ export function groupMember(
       } catch (error) {
         const fault = faultOf(error)
         if (closing.signal.aborted) return
+        if (superseded(fault)) {
+          lose()
+          return events.failed(instance?.lost() ?? messagingError(fault, `the place in ${group} was lost`))
+        }
         if (expelled(fault)) lose()
         else if (fault.type !== 'REBALANCE_IN_PROGRESS') {
           if (moved(fault)) cluster.forget({ coordinator: group })
@@ -142,14 +155,20 @@ export function groupMember(
     async leave() {
       closing.abort()
       const last = id
-      if (last !== '')
+      // An instance that leaves would not find its place again.
+      if (last !== '' && instance === undefined)
         await cluster
           .coordinator('group', group)
-          .then((node) => cluster.wire.leave(node, { group, generation: -1, member: last }))
+          .then((node) => cluster.wire.leave(node, { group, generation: -1, member: last, instance: undefined }))
           .catch(() => {})
       void serving
     },
   }
+}
+
+/** Somebody else has joined by our instance id. */
+function superseded(fault: Fault): boolean {
+  return fault.type === 'FENCED_INSTANCE_ID'
 }
 
 function passesHere(fault: Fault): boolean {

@@ -1,6 +1,8 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import type { Admin } from '@platformatic/kafka'
 import { MessagingError } from '@posthorn/core'
 import { parseConnectionUrl } from '@posthorn/core/driver'
+import type { Kafka } from 'kafkajs'
 import type { Compression } from './clients/port.ts'
 
 /** How to log in. */
@@ -18,10 +20,13 @@ export type SaslOptions =
 
 /** What `kafka()` takes. */
 export interface KafkaOptions {
-  /** `host:port` of one or several brokers; the others are found through them. */
-  readonly brokers: string | readonly string[]
-  /** Which installed client speaks to the broker. Default `kafkajs`. */
-  readonly client?: 'kafkajs' | 'platformatic' | undefined
+  /** `host:port` of one or several brokers; the others are found through them. Left out with a client of your own, which knows them. */
+  readonly brokers?: string | readonly string[] | undefined
+  /**
+   * Which installed client speaks to the broker, or one that you have made: how it connects (brokers, TLS, login, sockets) is taken from it, the
+   * connections are our own, and it stays yours to use and to close. Default `kafkajs`.
+   */
+  readonly client?: ClientName | Kafka | Admin | undefined
   /** True, or Node's TLS options: own CA, client certificate. */
   readonly tls?: boolean | TlsOptions | undefined
   readonly sasl?: SaslOptions | undefined
@@ -29,6 +34,11 @@ export interface KafkaOptions {
   readonly compression?: Compression | undefined
   /** What topics must have: new ones are made with it, existing ones below it are refused. Default: what the broker gives. */
   readonly replication?: { readonly factor?: number | undefined; readonly minInSync?: number | undefined } | undefined
+  /**
+   * Keeps the place of this process in its groups while it starts again (`group.instance.id`): who is back within `sessionTimeoutMs` finds its
+   * partitions as they were, and meanwhile nobody reads them. Each process needs its own.
+   */
+  readonly instanceId?: string | undefined
   /** A consumer that is silent for so long loses its partitions. Default 10 s. */
   readonly sessionTimeoutMs?: number | undefined
   /** How long a partition that is taken away waits for its running handlers. Default 5 s. */
@@ -44,6 +54,9 @@ export interface KafkaMapping {
   /** Consumer groups by the names that we know them by. */
   readonly groups?: Readonly<Record<string, string>> | undefined
 }
+
+/** Names of the clients that we know to use. */
+export type ClientName = 'kafkajs' | 'platformatic'
 
 /** Where a broker listens. */
 export interface Endpoint {
@@ -62,38 +75,58 @@ export type Login =
 /** The options with their defaults. */
 export interface Settings {
   readonly endpoints: readonly Endpoint[]
-  readonly client: 'kafkajs' | 'platformatic'
+  readonly client: ClientName
+  /** A client that the user made. */
+  readonly given: Kafka | Admin | undefined
   readonly tls: TlsOptions | undefined
   readonly login: Login | undefined
   readonly compression: Compression
   readonly replicas: number | undefined
   readonly minInSync: number | undefined
+  readonly instance: string | undefined
   readonly sessionMs: number
   readonly drainMs: number
   readonly maxBytes: number
 }
 
 const codecs: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
-const clients = ['kafkajs', 'platformatic'] as const
+const clients: readonly ClientName[] = ['kafkajs', 'platformatic']
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as const
 
 /** Checks options and fills in what was not said. */
 export function settingsOf(options: KafkaOptions): Settings {
-  const brokers = typeof options.brokers === 'string' ? options.brokers.split(',') : options.brokers
-  if (brokers.length === 0) throw new MessagingError('invalid', 'kafka() needs at least one broker, as host:port')
-  const { sasl } = options
+  const { sasl, client = 'kafkajs' } = options
+  const given = typeof client === 'object' ? client : undefined
+  const brokers = typeof options.brokers === 'string' ? options.brokers.split(',') : (options.brokers ?? [])
+  if (given === undefined && brokers.length === 0)
+    throw new MessagingError('invalid', 'kafka() needs at least one broker, as host:port')
+  for (const name of ['brokers', 'tls', 'sasl'] as const)
+    if (given !== undefined && options[name] !== undefined)
+      throw new MessagingError('invalid', `kafka({ client, ${name} }): your own client says this; leave ${name} out`)
   return {
     endpoints: brokers.map((each) => endpointOf(each.trim())),
-    client: one('client', options.client ?? 'kafkajs', clients),
+    client: typeof client === 'string' ? one('client', client, clients) : nameOfClient(client),
+    given,
     tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
     login: sasl === undefined ? undefined : loginOf(sasl),
     compression: one('compression', options.compression ?? 'none', codecs),
     replicas: options.replication?.factor,
     minInSync: options.replication?.minInSync,
+    instance: options.instanceId,
     sessionMs: options.sessionTimeoutMs ?? 10_000,
     drainMs: options.drainMs ?? 5_000,
     maxBytes: options.maxBytes ?? 1_048_576 - 65_536,
   }
+}
+
+/** Whose instance it is; told by what only theirs have, since either may not be installed. */
+function nameOfClient(given: object): ClientName {
+  if ('producer' in given && 'consumer' in given && 'admin' in given) return 'kafkajs'
+  if ('currentMetadata' in given && 'connections' in given) return 'platformatic'
+  throw new MessagingError(
+    'invalid',
+    "kafka({ client }): give 'kafkajs', 'platformatic', a Kafka of kafkajs or an Admin of @platformatic/kafka",
+  )
 }
 
 function loginOf(sasl: SaslOptions): Login {
@@ -114,7 +147,7 @@ function one<T extends string>(name: string, value: string, known: readonly T[])
   throw new MessagingError('invalid', `${name} ${JSON.stringify(value)} is not known; known are ${known.join(', ')}`)
 }
 
-const parameters = ['client', 'compression', 'mechanism', 'tls', 'sessionTimeoutMs'] as const
+const parameters = ['client', 'compression', 'mechanism', 'tls', 'instanceId', 'sessionTimeoutMs'] as const
 
 /** The options that a URL says: `kafka://user:password@host:9092,host:9092?mechanism=scram-sha-512`; `kafkas:` is TLS. */
 export function optionsOfUrl(url: string): KafkaOptions {
@@ -142,6 +175,7 @@ export function optionsOfUrl(url: string): KafkaOptions {
     client: one('client', given('client') ?? 'kafkajs', clients),
     compression: one('compression', given('compression') ?? 'none', codecs),
     tls: tls === undefined ? parts.scheme === 'kafkas' : tls === 'true',
+    instanceId: given('instanceId'),
     ...(session === undefined ? {} : { sessionTimeoutMs: Number(session) }),
     ...(parts.user === undefined ? {} : { sasl: { mechanism, username: parts.user, password: parts.password ?? '' } }),
   }

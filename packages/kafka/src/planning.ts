@@ -1,7 +1,9 @@
-import { MessagingError } from '@posthorn/core'
 import type { From } from '@posthorn/core/driver'
+import { type Agreement, type Disagreement, difference, recorded } from './agreement.ts'
 import { type Assignment, assign, type Membership } from './assignment.ts'
+import type { CommittedOffset } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
+import { progressOf } from './progress.ts'
 import { startsOf } from './starting.ts'
 
 /** What a member tells the group beside its topics. */
@@ -9,10 +11,11 @@ export interface Note {
   /** By topic: where a new group begins. */
   readonly from: Readonly<Record<string, From>>
   /** How the group is read; all members must say the same. */
-  readonly order: string
-  readonly filter: string
+  readonly agreed: Agreement
   /** What this member knows to exist: a change of it makes the group assign anew. */
   readonly known: string
+  /** Of this consumer alone: who comes back in the place of another is heard anew. */
+  readonly member: string
   /** Where this member asks the whole group to go on. */
   readonly seek: { readonly id: string; readonly topics: readonly string[]; readonly to: From } | undefined
 }
@@ -25,13 +28,6 @@ export interface PlanNote {
   readonly moves: readonly { readonly id: string; readonly to: Readonly<Record<string, number>> }[]
   /** Why this member gets nothing. */
   readonly refused: Disagreement | undefined
-}
-
-/** What a member says otherwise than the others. */
-export interface Disagreement {
-  readonly property: 'order' | 'filter'
-  readonly held: string
-  readonly asked: string
 }
 
 type Told = Membership & { readonly member: string }
@@ -50,11 +46,12 @@ export async function planOf(
   const partitions = new Map(
     views.filter(({ fault }) => fault === undefined).map((view) => [view.name, view.partitions.length]),
   )
-  const starts = await firstStarts(cluster, group, members, partitions)
+  const committed = await committedOf(cluster, group, partitions)
+  const starts = await firstStarts(cluster, committed, members, partitions)
   const moves = await movesOf(cluster, members, partitions)
   const refused = new Map<string, Disagreement>()
   for (const each of members) {
-    const disagreement = disagreementOf(each, members)
+    const disagreement = disagreementOf(each, members, committed)
     if (disagreement !== undefined) refused.set(each.member, disagreement)
   }
   const given = assign({
@@ -77,19 +74,26 @@ function noteOfMember({ note }: Membership): Partial<Note> {
 const everyPartition = (topic: string, count: number) =>
   Array.from({ length: count }, (_, partition) => ({ topic, partition }))
 
+async function committedOf(
+  cluster: ClusterMap,
+  group: string,
+  partitions: ReadonlyMap<string, number>,
+): Promise<readonly CommittedOffset[]> {
+  const all = [...partitions].flatMap(([topic, count]) => everyPartition(topic, count))
+  if (all.length === 0) return []
+  return cluster.patiently({ coordinator: group }, async () =>
+    cluster.wire.committed(await cluster.coordinator('group', group), group, all),
+  )
+}
+
 /** Where topics begin of which the group has committed nothing. */
 async function firstStarts(
   cluster: ClusterMap,
-  group: string,
+  committed: readonly CommittedOffset[],
   members: readonly Told[],
   partitions: ReadonlyMap<string, number>,
 ): Promise<Record<string, number>> {
   const starts: Record<string, number> = {}
-  const all = [...partitions].flatMap(([topic, count]) => everyPartition(topic, count))
-  if (all.length === 0) return starts
-  const committed = await cluster.patiently({ coordinator: group }, async () =>
-    cluster.wire.committed(await cluster.coordinator('group', group), group, all),
-  )
   const begun = new Set(committed.filter(({ offset }) => offset >= 0).map(({ topic }) => topic))
   for (const [topic, count] of partitions) {
     const from = members.map((each) => noteOfMember(each).from?.[topic]).find((each) => each !== undefined)
@@ -120,8 +124,21 @@ async function movesOf(
   return moves
 }
 
-/** What a member says otherwise than those who were there before it. */
-function disagreementOf(one: Told, members: readonly Told[]): Disagreement | undefined {
+/** What the group has kept with its offsets of one of these topics. */
+function recordedOf(committed: readonly CommittedOffset[], topics: readonly string[]): Agreement | undefined {
+  for (const each of committed) {
+    const found = topics.includes(each.topic) ? recorded(progressOf(each).agreed) : undefined
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** What a member says otherwise than what is on record, or, where nothing is, than who was there before it. */
+function disagreementOf(
+  one: Told,
+  members: readonly Told[],
+  committed: readonly CommittedOffset[],
+): Disagreement | undefined {
   const older = members.find(
     (each) =>
       each !== one &&
@@ -129,19 +146,7 @@ function disagreementOf(one: Told, members: readonly Told[]): Disagreement | und
       (each.owned.length > 0 || each.member < one.member) &&
       each.topics.some((topic) => one.topics.includes(topic)),
   )
-  if (older === undefined) return undefined
-  const [mine, theirs] = [noteOfMember(one), noteOfMember(older)]
-  for (const property of ['order', 'filter'] as const) {
-    const [held, asked] = [theirs[property], mine[property]]
-    if (held !== undefined && asked !== undefined && held !== asked) return { property, held, asked }
-  }
-  return undefined
-}
-
-/** The refusal as its member throws it. */
-export function disagrees(group: string, { property, held, asked }: Disagreement): MessagingError {
-  return new MessagingError(
-    'invalid',
-    `the group ${group} is read with ${property} ${held} by its other members and with ${property} ${asked} here; make them agree, or use another group`,
-  )
+  const mine = noteOfMember(one).agreed
+  const theirs = recordedOf(committed, one.topics) ?? (older === undefined ? undefined : noteOfMember(older).agreed)
+  return mine === undefined || theirs === undefined ? undefined : difference(theirs, mine)
 }

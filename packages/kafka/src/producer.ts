@@ -65,7 +65,7 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
   }
   /** One try of everything that is open. */
   const attempt = async (flights: readonly Flight[]): Promise<void> => {
-    identity ??= await cluster.wire.initProducer(await cluster.anyNode(), undefined, 60_000)
+    identity ??= await cluster.wire.initProducer(undefined, undefined, 60_000)
     const producer = identity
     const nodes = new Map<number, Flight[]>()
     for (const flight of flights) {

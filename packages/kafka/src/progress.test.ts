@@ -18,6 +18,7 @@ const progress: fc.Arbitrary<Progress> = fc.record({
     { maxLength: 3 },
   ),
   transactional: fc.boolean(),
+  agreed: fc.string({ maxLength: 60 }),
 })
 
 test('what is noted is read again', () => {
@@ -45,7 +46,7 @@ test('too many finished ones have no note at all', () => {
   expect(noteOf({ ...beginning(0), ahead })).toBeUndefined()
 })
 
-test.each(['', 'theirs', 'ph1', 'ph1 x - - ', 'ph1 1 - - [', 'ph2 1 - - '])(
+test.each(['', 'theirs', 'ph2', 'ph2 x - -  ', 'ph2 1 - -  [', 'ph3 1 - -  '])(
   'a note that is not ours, %j, is a first start',
   (metadata) => {
     expect(progressOf({ offset: 3, metadata })).toEqual(beginning(3))

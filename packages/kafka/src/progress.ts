@@ -17,6 +17,8 @@ export interface Progress {
   readonly tries: readonly Tried[]
   /** Offsets of this partition were committed in transactions: the next owner must fence their producer. */
   readonly transactional: boolean
+  /** How the group reads the topic, as its members have agreed; '' where it is not known. */
+  readonly agreed: string
 }
 
 /** What a message that was given back has behind it. */
@@ -31,16 +33,17 @@ const mostBytes = 4_000
 
 /** Where nothing is known. */
 export function beginning(offset: number): Progress {
-  return { offset, starts: 0, alone: undefined, ahead: [], tries: [], transactional: false }
+  return { offset, starts: 0, alone: undefined, ahead: [], tries: [], transactional: false, agreed: '' }
 }
 
 /**
  * The text that goes with the offset. Where it would be too long, the texts of failures are left out first, then the tries; undefined where what
  * is finished above the offset alone does not fit.
  */
-export function noteOf({ offset, starts, alone, ahead, tries, transactional }: Progress): string | undefined {
+export function noteOf({ offset, starts, alone, ahead, tries, transactional, agreed }: Progress): string | undefined {
   const single = alone === undefined ? '-' : `${alone.offset}*${alone.starts}`
-  const head = `ph1 ${starts} ${single} ${transactional ? 't' : '-'} ${runsOf(offset, ahead)}`
+  const how = Buffer.from(agreed, 'utf8').toString('base64url')
+  const head = `ph2 ${starts} ${single} ${transactional ? 't' : '-'} ${how} ${runsOf(offset, ahead)}`
   const counts = tries.map((each) => ({ ...each, history: [] }))
   return [tries, counts, []]
     .map((some) => (some.length === 0 ? head : `${head} ${JSON.stringify(some)}`))
@@ -67,10 +70,12 @@ function runsOf(offset: number, ahead: readonly number[]): string {
 
 /** Reads a committed offset; what is not ours counts as a first start. */
 export function progressOf({ offset, metadata }: Pick<CommittedOffset, 'offset' | 'metadata'>): Progress {
-  const match = /^ph1 (\d{1,6}) (?:-|(\d{1,16})\*(\d{1,6})) ([t-]) ([0-9a-z+,]*)(?: (\[.*\]))?$/s.exec(metadata)
+  const match = /^ph2 (\d{1,6}) (?:-|(\d{1,16})\*(\d{1,6})) ([t-]) ([\w-]*) ([0-9a-z+,]*)(?: (\[.*\]))?$/s.exec(
+    metadata,
+  )
   if (match === null) return beginning(offset)
   const ahead: number[] = []
-  for (const run of (match[5] ?? '').split(',')) {
+  for (const run of (match[6] ?? '').split(',')) {
     const [first, length = '1'] = run.split('+')
     if (first === undefined || first === '') continue
     const count = Math.min(Number.parseInt(length, 36), 100_000)
@@ -81,8 +86,9 @@ export function progressOf({ offset, metadata }: Pick<CommittedOffset, 'offset' 
     starts: Number(match[1]),
     alone: match[2] === undefined ? undefined : { offset: Number(match[2]), starts: Number(match[3]) },
     ahead,
-    tries: triesOf(match[6]),
+    tries: triesOf(match[7]),
     transactional: match[4] === 't',
+    agreed: Buffer.from(match[5] ?? '', 'base64url').toString('utf8'),
   }
 }
 

@@ -8,17 +8,20 @@ import {
   type Source,
   type Subscription,
 } from '@posthorn/core/driver'
+import { agreementOf, disagrees, recordOf } from './agreement.ts'
 import type { ClusterMap } from './cluster.ts'
 import { settleInTransaction, type Transact } from './effects.ts'
 import { Fault, messagingError } from './errors.ts'
 import { fetcher } from './fetching.ts'
 import { holdings } from './holdings.ts'
+import type { Instance } from './instances.ts'
 import type { Item } from './lane.ts'
 import { type GroupMember, groupMember } from './membership.ts'
 import type { Names } from './names.ts'
 import { outlet } from './outlet.ts'
-import { disagrees, type Note, type PlanNote, planOf } from './planning.ts'
+import { type Note, type PlanNote, planOf } from './planning.ts'
 import { aborted } from './producer.ts'
+import { riskWatch } from './risk.ts'
 import { subscribed } from './subscribed.ts'
 
 /** A source of a consumer group, and what its driver does with it. */
@@ -38,6 +41,7 @@ export interface SourceContext {
   readonly clock: Clock
   readonly names: Names
   readonly sessionMs: number
+  readonly instance: Instance | undefined
   readonly drainMs: number
   readonly transact: Transact
   readonly closed: () => void
@@ -46,6 +50,8 @@ export interface SourceContext {
 const commitEveryMs = 500
 /** How long a topic or partition that others made may go unnoticed. */
 const lookEveryMs = 3_000
+/** What a group finds waiting may be old already. */
+const firstLookMs = 500
 
 /** Opens a place in a consumer group. Resolves when its first partitions are being read. */
 export async function groupSource(
@@ -57,6 +63,7 @@ export async function groupSource(
   const { cluster, clock, names, transact } = context
   const what = 'name' in spec ? spec.name : spec.pattern
   const group = names.group(spec, subscription.group)
+  const agreed = agreementOf(subscription)
   const closing = new AbortController()
   const topics = subscribed(subscription, cluster, names)
   const out = outlet(() => held.lanes, clock, subscription.window)
@@ -68,6 +75,7 @@ export async function groupSource(
     fetcher: reader,
     drainMs: context.drainMs,
     group,
+    agreed: recordOf(agreed),
     window: subscription.window,
     signal: closing.signal,
     place: () => member?.place,
@@ -101,9 +109,9 @@ export async function groupSource(
     member?.rejoin()
   }
   const noteNow = (): Note => ({
-    order: subscription.order,
-    filter: JSON.stringify(subscription.filter ?? null),
+    agreed,
     known,
+    member: subscription.member,
     from: Object.fromEntries(first.map((topic) => [topic, from])),
     seek,
   })
@@ -146,6 +154,14 @@ export async function groupSource(
     })
   const every = async (ms: number, work: () => Promise<void>): Promise<void> => {
     while (await pause(clock, ms, closing.signal)) await work()
+  }
+  const risk = riskWatch(
+    context,
+    () => held.lanes,
+    (topic, lostInMs) => report({ event: 'at-risk', topic, lostInMs }),
+  )
+  const watch = async (): Promise<void> => {
+    for (let ms = firstLookMs; await pause(clock, ms, closing.signal); ) ms = await risk.look().catch(() => ms)
   }
   const flush = (): Promise<void> => held.commit().catch(() => {})
   const moveTo = async (to: From): Promise<void> => {
@@ -225,6 +241,7 @@ export async function groupSource(
   member = begin()
   void every(lookEveryMs, look)
   void every(commitEveryMs, flush)
+  void watch()
   await Promise.race([opened, out.failed, aborted(opened, signal)])
   if (out.failure !== undefined || signal.aborted) {
     await self.close()

@@ -72,21 +72,23 @@ export function topology({ cluster, names, settings, mode, appeared }: TopologyC
         'invalid',
         `topic ${view.name} has ${count} partitions on the broker and ${spec.partitions} in the code; write partitions: ${count} in topic(), or make a new topic`,
       )
-    const { replicas, minInSync } = settings
+    const { replicas = 0, minInSync } = settings
     const fewest = Math.min(...view.partitions.map((each) => each.replicas))
-    if (replicas !== undefined && fewest < replicas)
-      throw new MessagingError(
+    const tooFew = (wanted: string): MessagingError =>
+      new MessagingError(
         'invalid',
-        `topic ${view.name} has ${fewest} replicas and replication.factor asks for ${replicas}; add them with kafka-reassign-partitions.sh, or ask for ${fewest}`,
+        `topic ${view.name} has ${fewest} replicas and ${wanted}; add them with kafka-reassign-partitions.sh, or ask for less`,
       )
+    if (fewest < replicas) throw tooFew(`replication.factor asks for ${replicas}`)
     if (minInSync === undefined) return
-    const held = await cluster.wire.settings(await cluster.anyNode(), view.name)
+    const held = await cluster.wire.settings(view.name)
     const actual = Number(held.get('min.insync.replicas') ?? 1)
     if (actual < minInSync)
       throw new MessagingError(
         'invalid',
         `topic ${view.name} acknowledges with ${actual} replicas in sync and replication.minInSync asks for ${minInSync}; run: kafka-configs.sh --alter --entity-type topics --entity-name ${view.name} --add-config min.insync.replicas=${minInSync}`,
       )
+    if (fewest < actual) throw tooFew(`needs ${actual} in sync to acknowledge anything`)
   }
   return {
     makes: mode === 'declare',

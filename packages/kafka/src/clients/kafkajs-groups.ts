@@ -1,4 +1,5 @@
 import { byTopic } from './grouping.ts'
+import { asInstance } from './kafkajs-internals.ts'
 import type { Pool } from './kafkajs-pool.ts'
 import type { CommittedOffset, TransactionIdentity, Wire } from './port.ts'
 
@@ -11,9 +12,10 @@ const native = ({ transactionalId, id, epoch }: TransactionIdentity) => ({
 })
 
 /** The requests to coordinators: of groups and of transactions. */
-export function groupRequests(
-  ask: Pool['ask'],
-): Pick<
+export function groupRequests({
+  ask,
+  anyone,
+}: Pick<Pool, 'ask' | 'anyone'>): Pick<
   Wire,
   | 'join'
   | 'memberships'
@@ -31,7 +33,7 @@ export function groupRequests(
   return {
     join: (node, request) =>
       ask(node, async (broker) => {
-        const data = await broker.joinGroup({
+        const data = await asInstance(broker, request.instance).joinGroup({
           groupId: request.group,
           memberId: request.member,
           sessionTimeout: request.sessionMs,
@@ -52,7 +54,7 @@ export function groupRequests(
       }),
     sync: (node, request) =>
       ask(node, async (broker) => {
-        const { memberAssignment } = await broker.syncGroup({
+        const { memberAssignment } = await asInstance(broker, request.instance).syncGroup({
           groupId: request.group,
           generationId: request.generation,
           memberId: request.member,
@@ -63,8 +65,9 @@ export function groupRequests(
         })
         return memberAssignment ?? new Uint8Array()
       }),
-    async heartbeat(node, { group, generation, member }) {
-      await ask(node, (broker) => broker.heartbeat({ groupId: group, groupGenerationId: generation, memberId: member }))
+    async heartbeat(node, { group, generation, member, instance }) {
+      const request = { groupId: group, groupGenerationId: generation, memberId: member }
+      await ask(node, (broker) => asInstance(broker, instance).heartbeat(request))
     },
     async leave(node, { group, member }) {
       await ask(node, (broker) => broker.leaveGroup({ groupId: group, memberId: member }))
@@ -94,11 +97,13 @@ export function groupRequests(
           })),
         )
       }),
-    initProducer: (node, transactionalId, timeoutMs) =>
-      ask(node, async (broker) => {
-        const data = await broker.initProducerId({ transactionalId, transactionTimeout: timeoutMs })
-        return { id: String(data.producerId), epoch: data.producerEpoch }
-      }),
+    async initProducer(node, transactionalId, timeoutMs) {
+      const request = { transactionalId, transactionTimeout: timeoutMs }
+      const data = await (node === undefined
+        ? anyone((broker) => broker.initProducerId(request))
+        : ask(node, (broker) => broker.initProducerId(request)))
+      return { id: String(data.producerId), epoch: data.producerEpoch }
+    },
     async addPartitions(node, transaction, partitions) {
       const topics = byTopic(partitions, ({ partition }) => partition)
       await ask(node, (broker) => broker.addPartitionsToTxn({ ...native(transaction), topics }))

@@ -2,9 +2,9 @@
 // that layer alone: the defects of kafkajs (lost acknowledgements under concurrency, commits of partitions that were taken away, silent jumps
 // of offsets, consumers that stop for good) all lie in the layers above it. No release has moved these files since 2023.
 import { createRequire } from 'node:module'
-import type { Socket } from 'node:net'
 import { MessagingError } from '@posthorn/core'
 import type { Api } from '../protocol/api.ts'
+import type { SocketFactory } from './kafkajs-access.ts'
 
 const load = createRequire(import.meta.url)
 
@@ -132,7 +132,7 @@ export interface NativeConnection {
   readonly connectionTimeout: number
   readonly requestTimeout: number
   readonly logger: NativeLogger
-  readonly socketFactory: (where: { host: string; port: number; ssl: object | null; onConnect: () => void }) => Socket
+  readonly socketFactory: SocketFactory
 }
 interface NativeLogger {
   namespace(): NativeLogger
@@ -144,6 +144,19 @@ interface NativeLogger {
 
 /** Says nothing: what kafkajs calls an error (a rebalance, a loading coordinator) is an answer to us. */
 export const silence: NativeLogger = { namespace: () => silence, debug() {}, info() {}, warn() {}, error() {} }
+
+type Requests = (key: unknown, definition: unknown) => (request: object) => unknown
+
+/** The same broker, whose requests to a group's coordinator also name the instance: kafkajs knows of it in its requests, not above them. */
+export function asInstance(broker: NativeBroker, instance: string | undefined): NativeBroker {
+  if (instance === undefined) return broker
+  const { lookupRequest } = broker as unknown as { readonly lookupRequest: Requests }
+  const named: Requests = (key, definition) => {
+    const make = lookupRequest(key, definition)
+    return (request) => make({ ...request, groupInstanceId: instance })
+  }
+  return Object.create(broker, { lookupRequest: { value: named } }) as NativeBroker
+}
 
 interface Internals {
   broker(connection: NativeConnection): NativeBroker

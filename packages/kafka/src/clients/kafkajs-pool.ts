@@ -1,17 +1,11 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import type { Socket } from 'node:net'
 import { Fault } from '../errors.ts'
-import type { Endpoint, Login } from '../options.ts'
+import type { Endpoint } from '../options.ts'
+import { addressBook, nameOf } from './address-book.ts'
+import type { Access, SocketFactory } from './kafkajs-access.ts'
 import { faultOfKafkajs } from './kafkajs-faults.ts'
 import { internals, type NativeBroker, silence } from './kafkajs-internals.ts'
 import type { ClientSettings } from './port.ts'
-
-/** A login as kafkajs takes it. */
-export function saslOf(login: Login): object {
-  return login.mechanism === 'oauthbearer'
-    ? { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await login.token() }) }
-    : { mechanism: login.mechanism, username: login.user, password: login.password }
-}
 
 /** Runs requests of kafkajs on nodes. */
 export interface Pool {
@@ -29,30 +23,17 @@ interface Node {
 }
 
 /** Connections by address, opened when needed; a socket that failed or went silent is destroyed. */
-export function pool(settings: ClientSettings): Pool {
+export function pool(settings: ClientSettings, access: Access): Pool {
   const nodes = new Map<string, Node>()
   const sockets = new Map<string, Set<Socket>>()
-  const addresses = new Map<number, Endpoint>()
+  const addresses = addressBook(access.endpoints)
   let closed = false
 
-  const nameOf = ({ host, port }: Endpoint): string => `${host}:${port}`
-  const socketFactory = ({
-    host,
-    port,
-    ssl,
-    onConnect,
-  }: {
-    host: string
-    port: number
-    ssl: object | null
-    onConnect: () => void
-  }) => {
-    const socket =
-      ssl === null
-        ? connectTcp({ host, port, noDelay: true }, onConnect)
-        : connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect)
+  const socketFactory: SocketFactory = (where) => {
+    const socket = access.socketFactory(where)
+    socket.setNoDelay(true)
     socket.setKeepAlive(true, 10_000)
-    const name = nameOf({ host, port })
+    const name = nameOf(where)
     const set = sockets.get(name) ?? new Set()
     sockets.set(name, set.add(socket))
     socket.once('close', () => set.delete(socket))
@@ -68,8 +49,8 @@ export function pool(settings: ClientSettings): Pool {
         ...endpoint,
         rack: null,
         clientId: settings.clientId,
-        ssl: settings.tls ?? null,
-        sasl: settings.login === undefined ? null : saslOf(settings.login),
+        ssl: access.ssl,
+        sasl: access.sasl,
         connectionTimeout: settings.connectTimeoutMs,
         requestTimeout: settings.requestTimeoutMs,
         logger: silence,
@@ -97,13 +78,10 @@ export function pool(settings: ClientSettings): Pool {
     }
   }
   return {
-    learn(id: number, endpoint: Endpoint): void {
-      addresses.set(id, endpoint)
-    },
+    learn: addresses.learn,
     /** Runs a request on a node; on a lost or silent connection its sockets go, so that the next one begins anew. */
     async ask<T>(id: number, request: (broker: NativeBroker) => Promise<T>): Promise<T> {
-      const endpoint = addresses.get(id)
-      if (endpoint === undefined) throw new Fault('refused', 'CONNECTION', `node ${id} has no known address`)
+      const endpoint = addresses.of(id)
       const node = await connected(endpoint)
       try {
         return await request(node.broker)
@@ -116,7 +94,7 @@ export function pool(settings: ClientSettings): Pool {
     /** Runs a request on whichever node answers first in turn: known ones, then the given ones. */
     async anyone<T>(request: (broker: NativeBroker) => Promise<T>): Promise<T> {
       let last: Fault | undefined
-      for (const endpoint of [...addresses.values(), ...settings.endpoints]) {
+      for (const endpoint of addresses.all()) {
         try {
           const node = await connected(endpoint)
           return await request(node.broker)
@@ -124,6 +102,7 @@ export function pool(settings: ClientSettings): Pool {
           last = faultOfKafkajs(error, true)
           if (last.kind === 'connection') cut(endpoint)
           if (last.kind === 'broker' || last.kind === 'login' || last.kind === 'client') throw last
+          addresses.silent(endpoint)
         }
       }
       throw last ?? new Fault('refused', 'CONNECTION', 'there is no address to connect to')

@@ -1,31 +1,37 @@
 import type { Kafka } from 'kafkajs'
 import type { Fault } from '../errors.ts'
 import { recordRequests } from '../protocol/record-requests.ts'
+import { nameOf } from './address-book.ts'
 import { byTopic } from './grouping.ts'
+import { type Access, accessOf, saslOf } from './kafkajs-access.ts'
 import { kafkajsCodecs } from './kafkajs-codecs.ts'
 import { faultOfCode, faultOfKafkajs } from './kafkajs-faults.ts'
 import { groupRequests } from './kafkajs-groups.ts'
 import { carry, internals } from './kafkajs-internals.ts'
-import { pool, saslOf } from './kafkajs-pool.ts'
+import { pool } from './kafkajs-pool.ts'
 import type { ClientSettings, KafkaClient, OffsetAnswer, TopicView, Wire } from './port.ts'
 
 /** kafkajs behind the port. */
 export async function kafkajsClient(settings: ClientSettings): Promise<KafkaClient<Kafka>> {
   internals()
   const { Kafka, logLevel } = await import('kafkajs')
-  const native = new Kafka({
-    brokers: settings.endpoints.map(({ host, port }) => `${host}:${port}`),
-    clientId: settings.clientId,
-    logLevel: logLevel.NOTHING,
-    connectionTimeout: settings.connectTimeoutMs,
-    ...(settings.tls === undefined ? {} : { ssl: settings.tls }),
-    ...(settings.login === undefined ? {} : { sasl: saslOf(settings.login) as never }),
-  })
-  return { native, wire: () => wire(settings) }
+  const access = await accessOf(settings)
+  const native =
+    (settings.given as Kafka | undefined) ??
+    new Kafka({
+      brokers: access.endpoints.map(nameOf),
+      clientId: settings.clientId,
+      logLevel: logLevel.NOTHING,
+      connectionTimeout: settings.connectTimeoutMs,
+      ...(settings.tls === undefined ? {} : { ssl: settings.tls }),
+      ...(settings.login === undefined ? {} : { sasl: saslOf(settings.login) as never }),
+    })
+  // A `Kafka` holds no connection; what users make of it they close.
+  return { native, wire: () => wire(settings, access), async close() {} }
 }
 
-function wire(settings: ClientSettings): Wire {
-  const { learn, ask, anyone, end } = pool(settings)
+function wire(settings: ClientSettings, access: Access): Wire {
+  const { learn, ask, anyone, end } = pool(settings, access)
   /** kafkajs rejects an answer as a whole where one of its parts failed: then each part is asked for alone. */
   const eachAlone = async <Q, A>(
     parts: readonly Q[],
@@ -100,7 +106,7 @@ function wire(settings: ClientSettings): Wire {
           ),
         )
       }),
-    ...groupRequests(ask),
+    ...groupRequests({ ask, anyone }),
     createTopics: (node, topics) =>
       eachAlone(
         topics,
@@ -127,8 +133,8 @@ function wire(settings: ClientSettings): Wire {
     async deleteTopic(node, topic) {
       await ask(node, (broker) => broker.deleteTopics({ topics: [topic], timeout: settings.requestTimeoutMs }))
     },
-    settings: (node, topic) =>
-      ask(node, async (broker) => {
+    settings: (topic) =>
+      anyone(async (broker) => {
         const { resources } = await broker.describeConfigs({ resources: [{ type: 2, name: topic }] })
         const entries = resources[0]?.configEntries ?? []
         return new Map(entries.map(({ configName, configValue }) => [configName, configValue ?? '']))

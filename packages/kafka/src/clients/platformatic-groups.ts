@@ -17,7 +17,7 @@ const committed = ({ partition, offset, metadata }: CommittedOffset) => ({
 /** The requests to coordinators: of groups and of transactions. `check` throws the first error among codes. */
 export function groupRequests(
   library: Library,
-  ask: Pool['ask'],
+  { ask, anyone }: Pick<Pool, 'ask' | 'anyone'>,
   check: (...codes: readonly number[]) => void,
 ): Pick<
   Wire,
@@ -46,7 +46,7 @@ export function groupRequests(
           request.sessionMs,
           request.rebalanceMs,
           member,
-          null,
+          request.instance ?? null,
           'consumer',
           [{ name: request.protocol, metadata }],
         )
@@ -75,7 +75,7 @@ export function groupRequests(
         request.group,
         request.generation,
         request.member,
-        null,
+        request.instance ?? null,
         'consumer',
         request.protocol,
         request.assignments.map(({ member, assignment }) => ({
@@ -86,8 +86,8 @@ export function groupRequests(
       check(data.errorCode)
       return data.assignment
     },
-    async heartbeat(node, { group, generation, member }) {
-      check((await ask(node, 'short', library.heartbeatV4.api, group, generation, member)).errorCode)
+    async heartbeat(node, { group, generation, member, instance }) {
+      check((await ask(node, 'short', library.heartbeatV4.api, group, generation, member, instance)).errorCode)
     },
     async leave(node, { group, member }) {
       const data = await ask(node, 'short', library.leaveGroupV4.api, group, [
@@ -95,9 +95,18 @@ export function groupRequests(
       ])
       check(data.errorCode, ...data.members.map(({ errorCode }) => errorCode))
     },
-    async commit(node, { group, generation, member }, offsets) {
+    async commit(node, { group, generation, member, instance }, offsets) {
       const topics = byTopic(offsets, committed).map(({ topic, partitions }) => ({ name: topic, partitions }))
-      const data = await ask(node, 'short', library.offsetCommitV8.api, group, generation, member, null, topics)
+      const data = await ask(
+        node,
+        'short',
+        library.offsetCommitV8.api,
+        group,
+        generation,
+        member,
+        instance ?? null,
+        topics,
+      )
       check(...data.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode)))
     },
     async committed(node, group, of) {
@@ -128,7 +137,10 @@ export function groupRequests(
       })
     },
     async initProducer(node, transactionalId, timeoutMs) {
-      const data = await ask(node, 'short', library.initProducerIdV4.api, transactionalId ?? null, timeoutMs)
+      const api = library.initProducerIdV4.api
+      const data = await (node === undefined
+        ? anyone(api, transactionalId ?? null, timeoutMs)
+        : ask(node, 'short', api, transactionalId ?? null, timeoutMs))
       check(data.errorCode)
       return { id: String(data.producerId), epoch: data.producerEpoch }
     },
@@ -149,7 +161,8 @@ export function groupRequests(
         (await ask(node, 'short', library.addOffsetsToTxnV3.api, transactionalId, BigInt(id), epoch, group)).errorCode,
       )
     },
-    async commitInTransaction(node, { transactionalId, id, epoch }, { group, generation, member }, offsets) {
+    async commitInTransaction(node, { transactionalId, id, epoch }, place, offsets) {
+      const { group, generation, member, instance } = place
       const topics = byTopic(offsets, committed).map(({ topic, partitions }) => ({ name: topic, partitions }))
       const api = library.txnOffsetCommitV3.api
       const data = await ask(
@@ -162,7 +175,7 @@ export function groupRequests(
         epoch,
         generation,
         member,
-        null,
+        instance ?? null,
         topics,
       )
       check(...data.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode)))

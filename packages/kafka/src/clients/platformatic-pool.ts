@@ -1,6 +1,8 @@
 import type { API, Connection, ConnectionOptions } from '@platformatic/kafka'
 import { Fault } from '../errors.ts'
-import type { Endpoint, Login } from '../options.ts'
+import type { Endpoint } from '../options.ts'
+import { addressBook } from './address-book.ts'
+import type { Access } from './platformatic-access.ts'
 import type { ClientSettings } from './port.ts'
 
 type Library = typeof import('@platformatic/kafka')
@@ -22,10 +24,10 @@ export interface Pool {
 const joinTimeoutMs = 45_000
 
 /** A pool over the library's single connections. */
-export function pool(library: Library, settings: ClientSettings): Pool {
+export function pool(library: Library, settings: ClientSettings, access: Access): Pool {
   const connections = new Map<string, Promise<Connection>>()
   const open = new Set<Connection>()
-  const addresses = new Map<number, Endpoint>()
+  const addresses = addressBook(access.endpoints)
   let closed = false
 
   const connected = async ({ host, port }: Endpoint, lane: Lane): Promise<Connection> => {
@@ -46,8 +48,7 @@ export function pool(library: Library, settings: ClientSettings): Pool {
       connectTimeout: settings.connectTimeoutMs,
       requestTimeout: lane === 'join' ? joinTimeoutMs : settings.requestTimeoutMs,
       maxInflights: 100,
-      ...(settings.tls === undefined ? {} : { tls: settings.tls, tlsServerName: true }),
-      ...(settings.login === undefined ? {} : { sasl: saslOf(settings.login) }),
+      ...access.connection,
     }
     const connection = new library.Connection(settings.clientId, options)
     // Without a listener an error that comes later would end the process.
@@ -74,22 +75,19 @@ export function pool(library: Library, settings: ClientSettings): Pool {
     }
   }
   return {
-    learn(id, endpoint) {
-      addresses.set(id, endpoint)
-    },
+    learn: addresses.learn,
     async ask(id, lane, api, ...args) {
-      const endpoint = addresses.get(id)
-      if (endpoint === undefined) throw new Fault('refused', 'CONNECTION', `node ${id} has no known address`)
-      return request(await connected(endpoint, lane), api, args)
+      return request(await connected(addresses.of(id), lane), api, args)
     },
     async anyone(api, ...args) {
       let last: Fault | undefined
-      for (const endpoint of [...addresses.values(), ...settings.endpoints]) {
+      for (const endpoint of addresses.all()) {
         try {
           return await request(await connected(endpoint, 'short'), api, args)
         } catch (error) {
           last = faultOfPlatformatic(library, error, true)
           if (last.kind !== 'connection' && last.kind !== 'refused') throw last
+          addresses.silent(endpoint)
         }
       }
       throw last ?? new Fault('refused', 'CONNECTION', 'there is no address to connect to')
@@ -101,12 +99,6 @@ export function pool(library: Library, settings: ClientSettings): Pool {
       open.clear()
     },
   }
-}
-
-function saslOf(login: Login): NonNullable<ConnectionOptions['sasl']> {
-  if (login.mechanism === 'oauthbearer') return { mechanism: 'OAUTHBEARER', token: login.token }
-  const mechanism = login.mechanism.toUpperCase() as 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
-  return { mechanism, username: login.user, password: login.password }
 }
 
 /** What the library threw, by its innermost cause. */

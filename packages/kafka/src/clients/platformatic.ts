@@ -4,7 +4,9 @@ import { Fault } from '../errors.ts'
 import type { Api } from '../protocol/api.ts'
 import { type Codec, type Codecs, codecsBeside } from '../protocol/codecs.ts'
 import { recordRequests } from '../protocol/record-requests.ts'
+import { nameOf } from './address-book.ts'
 import { byTopic } from './grouping.ts'
+import { type Access, accessOf } from './platformatic-access.ts'
 import { groupRequests } from './platformatic-groups.ts'
 import { pool } from './platformatic-pool.ts'
 import type { ClientSettings, KafkaClient, TopicView, Wire } from './port.ts'
@@ -20,16 +22,26 @@ export async function platformaticClient(settings: ClientSettings): Promise<Kafk
       { cause },
     )
   })
-  const native = new library.Admin({
-    clientId: settings.clientId,
-    bootstrapBrokers: settings.endpoints.map(({ host, port }) => `${host}:${port}`),
-    ...(settings.tls === undefined ? {} : { tls: settings.tls }),
-  })
-  return { native, wire: () => wire(library, settings) }
+  const access = accessOf(library, settings)
+  const given = settings.given as Admin | undefined
+  const native =
+    given ??
+    new library.Admin({
+      clientId: settings.clientId,
+      bootstrapBrokers: access.endpoints.map(nameOf),
+      ...access.connection,
+    })
+  return {
+    native,
+    wire: () => wire(library, settings, access),
+    async close() {
+      if (given === undefined) await native.close()
+    },
+  }
 }
 
-function wire(library: Library, settings: ClientSettings): Wire {
-  const { learn, ask, anyone, end } = pool(library, settings)
+function wire(library: Library, settings: ClientSettings, access: Access): Wire {
+  const { learn, ask, anyone, end } = pool(library, settings, access)
   const faultOf = (code: number, text?: string | null): Fault | undefined => {
     if (code === 0) return undefined
     const type = library.protocolErrorsCodesById[code] ?? `ERROR_${code}`
@@ -87,7 +99,7 @@ function wire(library: Library, settings: ClientSettings): Wire {
         }),
       )
     },
-    ...groupRequests(library, ask, check),
+    ...groupRequests(library, { ask, anyone }, check),
     async createTopics(node, topics) {
       const data = await ask(
         node,
@@ -113,10 +125,8 @@ function wire(library: Library, settings: ClientSettings): Wire {
       const data = await ask(node, 'short', library.deleteTopicsV6.api, topics, settings.requestTimeoutMs)
       check(...data.responses.map(({ errorCode }) => errorCode))
     },
-    async settings(node, topic) {
-      const data = await ask(
-        node,
-        'short',
+    async settings(topic) {
+      const data = await anyone(
         library.describeConfigsV4.api,
         [{ resourceType: 2, resourceName: topic, configurationKeys: null }],
         false,

@@ -10,6 +10,8 @@ export interface ClientSettings {
   readonly clientId: string
   readonly tls: TlsOptions | undefined
   readonly login: Login | undefined
+  /** A client that the user made, of the library that is to be used: it says where and how to connect, in place of the above. */
+  readonly given: object | undefined
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
 }
@@ -29,7 +31,12 @@ export interface Wire {
   leave(node: number, member: Member): Promise<void>
   commit(node: number, member: Member, offsets: readonly CommittedOffset[]): Promise<void>
   committed(node: number, group: string, of: readonly Partition[]): Promise<readonly CommittedOffset[]>
-  initProducer(node: number, transactionalId: string | undefined, timeoutMs: number): Promise<ProducerIdentity>
+  /** Without a node: whichever answers. */
+  initProducer(
+    node: number | undefined,
+    transactionalId: string | undefined,
+    timeoutMs: number,
+  ): Promise<ProducerIdentity>
   addPartitions(node: number, transaction: TransactionIdentity, partitions: readonly Partition[]): Promise<void>
   addOffsets(node: number, transaction: TransactionIdentity, group: string): Promise<void>
   commitInTransaction(
@@ -47,7 +54,7 @@ export interface Wire {
   /** What the members of a group told when they joined; none where there is no such group. */
   memberships(node: number, group: string): Promise<readonly Uint8Array[]>
   /** Values of a topic's settings by name. */
-  settings(node: number, topic: string): Promise<ReadonlyMap<string, string>>
+  settings(topic: string): Promise<ReadonlyMap<string, string>>
   /** Ends all connections at once; what is under way rejects. */
   close(): Promise<void>
 }
@@ -56,6 +63,8 @@ export interface Wire {
 export interface KafkaClient<Native = unknown> {
   readonly native: Native
   wire(): Wire
+  /** Ends `native` where we made it. */
+  close(): Promise<void>
 }
 
 export interface Partition {
@@ -142,10 +151,13 @@ export interface Member {
   /** -1 and '' for who is no member. */
   readonly generation: number
   readonly member: string
+  /** Of a member that keeps its place across restarts. */
+  readonly instance: string | undefined
 }
 export interface JoinRequest {
   readonly group: string
   readonly member: string
+  readonly instance: string | undefined
   readonly sessionMs: number
   readonly rebalanceMs: number
   readonly protocol: string

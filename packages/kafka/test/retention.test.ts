@@ -1,0 +1,65 @@
+// What Kafka deletes although a group has not handled it, told before it happens; and topics that keep less safely than they should.
+import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
+import { describe, expect, test } from 'vitest'
+import { address, clients, connect, eat, message, name, open, receive, topicOf, until } from './stand.ts'
+
+async function alter(topic: string, setting: string, value: string): Promise<void> {
+  const admin = new Kafka({ brokers: [await address()], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  const resource = { type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name: setting, value }] }
+  await admin.alterConfigs({ validateOnly: false, resources: [resource] })
+  await admin.disconnect()
+}
+
+const signal = (): AbortSignal => AbortSignal.timeout(20_000)
+
+describe.each(clients)('%s', (client) => {
+  test('rule 16: what retention will soon take is told once while it waits, and not when it is handled', {
+    timeout: 60_000,
+  }, async () => {
+    const driver = await connect(name(), { client })
+    // Kafka looks for what is too old every five minutes: here it stays.
+    const topic = topicOf({ partitions: 1, retentionMs: 4_000 })
+    await driver.declare(topic, signal())
+    await driver.send([message(0), message(1)], { signal: signal() })
+    const began = Date.now()
+    const slow = await open(driver, topic)
+    const quick = await open(driver, topic, { group: 'quick' })
+    await eat(quick, 2)
+    const held = await receive(slow, 2)
+    const { lostInMs } = await driver.lag(topic, 'g', signal())
+    expect(lostInMs).toBeGreaterThan(0)
+    expect(lostInMs).toBeLessThanOrEqual(4_000)
+    await until('the danger is told', () => slow.events.length > 0)
+    expect(Date.now() - began).toBeGreaterThan(2_900)
+    expect(slow.events).toEqual([{ event: 'at-risk', topic: 'orders', lostInMs: expect.any(Number) }])
+    await slow.settle(held.map(({ token }) => ({ token, verdict: 'ack' })))
+    expect((await driver.lag(topic, 'g', signal())).lostInMs).toBeUndefined()
+    expect(quick.events).toEqual([])
+  })
+
+  test('a topic that keeps less safely than asked for is refused with what mends it', { timeout: 60_000 }, async () => {
+    const namespace = name()
+    const topic = topicOf({ partitions: 1 })
+    await (await connect(namespace, { client })).declare(topic, signal())
+    const safe = await connect(namespace, { client, replication: { minInSync: 2 } })
+    await expect(safe.declare(topic, signal())).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining(
+        `kafka-configs.sh --alter --entity-type topics --entity-name ${namespace}.orders --add-config min.insync.replicas=2`,
+      ),
+    })
+    await alter(`${namespace}.orders`, 'min.insync.replicas', '2')
+    // What the command said is done; now no send would ever be acknowledged.
+    await expect(safe.declare(topic, signal())).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringMatching(/has 1 replicas .* needs 2.*kafka-reassign-partitions.sh/),
+    })
+    const copied = await connect(namespace, { client, replication: { factor: 3 } })
+    await expect(copied.declare(topic, signal())).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringMatching(/has 1 replicas .* asks for 3.*kafka-reassign-partitions.sh/),
+    })
+    await expect(copied.declare(topicOf({ name: 'new' }), signal())).rejects.toMatchObject({ code: 'invalid' })
+  })
+})
