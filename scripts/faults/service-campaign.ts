@@ -21,7 +21,8 @@ export interface Campaign {
   readonly legs: number
   /** Of each leg; their order is another in each. */
   readonly faults: readonly Fault[]
-  readonly service: () => Promise<Service & AsyncDisposable>
+  /** Of a leg, counted from 0. */
+  readonly service: (leg: number) => Promise<Service & AsyncDisposable>
   /** What ran, for the evidence: version, nodes. */
   readonly about: Readonly<Record<string, unknown>>
 }
@@ -79,7 +80,7 @@ async function runLeg(campaign: Campaign, leg: number, messages: number, seed: n
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-faults-'))
   const faults = shuffled(campaign.faults, randomFrom(seed))
   console.log(`leg ${leg + 1} of ${campaign.legs}: ${messages} messages, ${faults.length} faults, seed ${seed}`)
-  await using service = await campaign.service()
+  await using service = await campaign.service(leg)
   const result = await serviceRun({ service, faults, messages, seed, folder, msPerFault: 15_000 })
   const { check, stuck, accidents, seconds } = result
   console.log(`${format(check)}\n${[...stuck.map((each) => `stuck after ${each}`), ...accidents].join('\n')}`)

@@ -102,8 +102,8 @@ export function fetcher(context: FetcherContext): Fetcher {
       const [start] = await cluster.wire.offsets(node, [{ ...of, at: -2 }])
       const [end] = await cluster.wire.offsets(node, [{ ...of, at: -1 }])
       if (slot.version !== version || slot.removed || start === undefined || end === undefined) return
-      // Below the beginning: retention took it. Past the end: the log was cut, and what is there was read.
-      const to = from < start.offset ? start.offset : Math.min(from, end.offset)
+      // Below the beginning: retention took it. Past the end: the log was cut or is another one, of which nothing was read yet.
+      const to = from >= start.offset && from <= end.offset ? from : start.offset
       if (to === from) return
       slot.offset = to
       slot.events.lost(from, to)
