@@ -1,28 +1,19 @@
 import { MessagingError } from '@posthorn/core'
-import {
-  type Dispatch,
-  type Driver,
-  type DriverContext,
-  newId,
-  type SendResult,
-  type Source,
-} from '@posthorn/core/driver'
+import type { Driver, DriverContext, Source } from '@posthorn/core/driver'
 import { lagOf, queryOf } from './admin.ts'
-import type { KafkaClient, KafkaRecord, Partition } from './clients/port.ts'
+import type { KafkaClient } from './clients/port.ts'
 import { clusterMap } from './cluster.ts'
-import type { Transact } from './effects.ts'
 import { type Fault, faultOf, messagingError } from './errors.ts'
 import { instances } from './instances.ts'
 import { names as namesOf } from './names.ts'
 import type { Settings } from './options.ts'
 import { privateSource } from './private-source.ts'
-import { aborted, idempotentProducer, type Part } from './producer.ts'
-import { router } from './routing.ts'
+import { aborted } from './producer.ts'
+import { over, sending } from './sending.ts'
 import { shelf } from './shelf.ts'
 import { type GroupSource, groupSource } from './source.ts'
 import { removeTopic, topicsIn } from './topics.ts'
 import { topology } from './topology.ts'
-import { type TransactionalProducer, transactionalProducer } from './transactions.ts'
 
 /** How long one request may take before its connection counts as dead. */
 export const requestTimeoutMs = 10_000
@@ -44,7 +35,6 @@ export async function kafkaDriver<Client>(
   const layout = topology({ cluster, names, settings, mode: context.topology, appeared })
   const sources = new Set<OpenSource>()
   const places = new Map<string, ReadonlyMap<string, number>>()
-  const transactions = new Map<string, TransactionalProducer>()
   const instanceOf = instances(settings.instance)
   const closing = new AbortController()
   const now = (): number => clock.now()
@@ -59,76 +49,16 @@ export async function kafkaDriver<Client>(
         : { event: 'disconnected', error: messagingError(fault, 'the connection to Kafka was lost') },
     )
   }
-  const route = router({
+  const outgoing = sending({
     cluster,
+    clock,
     names,
     layout,
     settings,
-    now,
+    requestTimeoutMs,
+    report,
+    closing: closing.signal,
   })
-  const producer = idempotentProducer({ cluster, clock, compression: settings.compression, requestTimeoutMs, report })
-  let sending: Promise<unknown> = Promise.resolve()
-  /** The producer takes one batch at a time; tombstones of shelves come between the batches of core. */
-  const produce = (parts: readonly Part[], signal: AbortSignal) => {
-    const result = sending.then(() => producer.send(parts, signal))
-    sending = result.catch(() => {})
-    return result
-  }
-  const transactional = (id: string): TransactionalProducer => {
-    let found = transactions.get(id)
-    if (found === undefined) {
-      const { compression } = settings
-      found = transactionalProducer(id, { cluster, clock, compression, timeoutMs: requestTimeoutMs })
-      transactions.set(id, found)
-    }
-    return found
-  }
-  const own = newId(clock.now())
-  const idOf = (group: string, { topic, partition }: Partition): string =>
-    `posthorn.-.${group}.-.${topic}.-.${partition}`
-  const transact: Transact = {
-    fence: (group, of, signal) => transactional(idOf(group, of)).fence(signal),
-    async run(group, of, sends, member, offsets, signal) {
-      const { parts, results } = await route(sends)
-      const refused = results.find((result) => result !== undefined && !result.ok)
-      if (refused?.ok === false) throw refused.error
-      await transactional(idOf(group, of)).run(parts, { member, offsets }, signal)
-    },
-  }
-  const sendAtomic = async (batch: readonly Dispatch[], signal: AbortSignal): Promise<readonly SendResult[]> => {
-    const { parts, places: at, results } = await route(batch)
-    const refused = results.find((result) => result !== undefined && !result.ok)
-    if (refused?.ok === false) {
-      const { error } = refused
-      return batch.map(() => ({ ok: false, error }))
-    }
-    try {
-      const offsets = await transactional(`posthorn.-.${own}`).run(parts, undefined, signal)
-      return at.map(({ part, index }) => ({
-        ok: true,
-        position: positionIn(parts[part] as Part, offsets[part], index),
-      }))
-    } catch (error) {
-      const failed = messagingError(error, 'the batch was not sent')
-      return batch.map(() => ({ ok: false, error: failed }))
-    }
-  }
-  const send = async (batch: readonly Dispatch[], signal: AbortSignal): Promise<readonly SendResult[]> => {
-    const { parts, places: at, results } = await route(batch)
-    const sent = parts.length === 0 ? [] : await produce(parts, signal)
-    return batch.map((_, i): SendResult => {
-      const refused = results[i]
-      if (refused !== undefined) return refused
-      const { part, index } = at[i] as { part: number; index: number }
-      const result = sent[part]
-      if (result === undefined) throw new MessagingError('internal', 'a part of the batch has no result')
-      return result.ok ? { ok: true, position: positionIn(parts[part] as Part, result.offset, index) } : result
-    })
-  }
-  const write = async (topic: string, records: readonly KafkaRecord[], signal: AbortSignal): Promise<void> => {
-    const [result] = await produce([{ topic, partition: 0, records }], signal)
-    if (result?.ok === false) throw result.error
-  }
   const opened = <S extends OpenSource>(source: S): S => {
     sources.add(source)
     return source
@@ -153,24 +83,13 @@ export async function kafkaDriver<Client>(
       const work = layout.declare(topic)
       if (await aborted(work, signal)) throw new MessagingError('aborted', `declaring ${topic.name} was given up`)
     },
-    async send(batch, control) {
-      if (closing.signal.aborted) return batch.map(() => ({ ok: false, error: over() }))
-      const signal = AbortSignal.any([control.signal, closing.signal])
-      const work = control.atomic === true ? sendAtomic(batch, signal) : send(batch, signal)
-      const results = work.catch((error: unknown) => {
-        const failed = messagingError(error, 'the batch was not sent')
-        return batch.map((): SendResult => ({ ok: false, error: failed }))
-      })
-      if (!(await aborted(results, within(signal, clock)))) return results
-      const error = new MessagingError('timeout', 'the batch got no answer in time', { outcome: 'unknown' })
-      return batch.map(() => ({ ok: false, error }))
-    },
+    send: outgoing.send,
     async open(subscription, signal) {
       if (closing.signal.aborted) throw over()
       const { source: spec, group, mode } = subscription
       if (mode === 'shared' && 'name' in spec) {
         try {
-          await route.prepareRetries(spec.name, group)
+          await outgoing.prepareRetries(spec.name, group)
         } catch (error) {
           throw messagingError(error, `the retry topic of ${spec.name} and ${group} could not be made`)
         }
@@ -189,13 +108,13 @@ export async function kafkaDriver<Client>(
           mode === 'shared'
             ? await groupSource(
                 subscription,
-                { ...base, sessionMs, instance, drainMs, transact, closed: forget },
+                { ...base, sessionMs, instance, drainMs, transact: outgoing.transact, closed: forget },
                 signal,
               )
             : await privateSource(subscription, {
                 ...base,
                 places,
-                prepareReplies: route.prepareReplies,
+                prepareReplies: outgoing.prepareReplies,
                 closed: forget,
               })
       } catch (error) {
@@ -204,7 +123,7 @@ export async function kafkaDriver<Client>(
       }
       return opened(source)
     },
-    shelf: (topic, group) => shelf(topic, group, { cluster, names, write, now }),
+    shelf: (topic, group) => shelf(topic, group, { cluster, names, write: outgoing.write, now }),
     async lag(topic, group) {
       // Offsets are committed with a delay: what was finished here is told first.
       const id = names.group(topic, group)
@@ -231,23 +150,6 @@ export async function kafkaDriver<Client>(
       return closed
     },
   }
-}
-
-function positionIn({ partition }: Part, offset: number | undefined, index: number): string | undefined {
-  return offset === undefined ? undefined : `${partition}:${offset + index}`
-}
-
-function over(): MessagingError {
-  return new MessagingError('closed', 'the broker was closed')
-}
-
-/** A little later than the caller's signal: time for what has just arrived to be told. */
-function within(signal: AbortSignal, clock: DriverContext['clock']): AbortSignal {
-  const late = new AbortController()
-  const arm = (): void => void clock.after(500, () => late.abort(), { unref: true })
-  if (signal.aborted) arm()
-  else signal.addEventListener('abort', arm, { once: true })
-  return late.signal
 }
 
 async function connect(

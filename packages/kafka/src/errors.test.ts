@@ -13,6 +13,7 @@ const table: readonly (readonly [Fault, string, boolean])[] = [
   [new Fault('broker', 'INVALID_RECORD', 'x'), 'invalid', false],
   [new Fault('broker', 'SOMETHING_NEW', 'x'), 'remote', false],
   [new Fault('client', 'KAFKAJS', 'x'), 'internal', false],
+  [new Fault('client', 'ABORTED', 'x'), 'timeout', true],
 ]
 
 test.each(table)('%s is %s', (fault, code, retryable) => {

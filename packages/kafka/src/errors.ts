@@ -98,6 +98,7 @@ export function messagingError(
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'UNKNOWN_TOPIC_ID')
     return make('not-found', "create the topic, or connect with topology 'declare'")
   if (type === 'THROTTLING_QUOTA_EXCEEDED') return make('throttled', 'it goes on by itself')
+  if (type === 'ABORTED') return make('timeout', '')
   if (passes({ kind, type } as Fault)) return make('unavailable', '')
   if (kind === 'client') return make('internal', 'this is a defect of the adapter or its client; please report it')
   if (/^(INVALID|UNSUPPORTED|POLICY|INCONSISTENT)/.test(type)) return make('invalid', '')
