@@ -132,7 +132,7 @@ export async function kafkaDriver<Client>(
     },
     topics: () => topicsIn({ cluster, names }),
     async remove(topic, signal) {
-      route.forget(await removeTopic({ cluster, names }, topic, signal))
+      outgoing.forget(await removeTopic({ cluster, names }, topic, signal))
     },
     query: (topic, where, signal) => queryOf({ cluster, names, now }, topic, where, signal),
     async health() {
