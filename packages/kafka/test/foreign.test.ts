@@ -52,19 +52,21 @@ test('what kcat and the Java producer write with any codec is read by both clien
         .replace(/from:[^\n]*\t$/, ''),
     )
   }
-  for (const codec of codecs) await produce(codec)
+  // A JVM for each: without a codec kcat's are enough.
+  const ofJava = codecs.filter((codec) => codec !== 'none')
+  for (const codec of ofJava) await produce(codec)
 
+  const written = [...codecs.map((codec) => `kcat ${codec}`), ...ofJava.map((codec) => `java ${codec}`)]
   const all: ReturnType<typeof ours>[][] = []
   for (const client of clients) {
     const driver = await connect(namespace, { client })
     const spec = topicOf({ name: 'theirs', on: { topic, groups: { g: `${namespace}-${client}` } } })
     await driver.declare(spec, AbortSignal.timeout(10_000))
-    all.push((await receive(await open(driver, spec), 2 * codecs.length * each)).map(ours))
+    all.push((await receive(await open(driver, spec, { window: 2_000 }), written.length * each)).map(ours))
   }
   const [first = [], second = []] = all
   expect(second).toEqual(first)
   expect(new Set(first.map(({ id }) => id)).size).toBe(first.length)
-  const written = ['kcat', 'java'].flatMap((tool) => codecs.map((codec) => `${tool} ${codec}`))
   expect(first.map(({ id: _, ...rest }) => rest)).toEqual(
     written.flatMap((by) =>
       numbers.map((n) => ({ key: `k${n}`, from: by, text: `${by} ${n} ${long}`, foreign: true })),
