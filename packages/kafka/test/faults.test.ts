@@ -10,7 +10,7 @@ import { format } from '../../testkit/src/ledger/report.ts'
 
 it.each(kafkaClients)(
   'Kafka by %s, 10,000 messages: reset while sending, reset while consuming, a consumer killed, the broker killed',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async (client) => {
     const folder = mkdtempSync(join(tmpdir(), 'posthorn-faults-'))
     await using service = await kafkaService('kafka', client)
