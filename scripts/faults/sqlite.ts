@@ -1,7 +1,8 @@
 // `pnpm test:faults sqlite [--messages=100000] [--kills=50] [--processes=4] [--seed=1] [--json]`:
-// processes on one SQLite file, each killed (SIGKILL) at random while it sends, handles and relays; then the ledger is checked.
-import { type ChildProcess, fork } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+// processes on one SQLite file, each killed (SIGKILL) at random while it sends, handles and relays; then the ledger is checked, and what
+// was seen is written to evidence/sqlite.json.
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -11,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { type CheckResult, checker } from '../../packages/testkit/src/ledger/checker.ts'
 import { readLedger } from '../../packages/testkit/src/ledger/file.ts'
 import { format } from '../../packages/testkit/src/ledger/report.ts'
+import { checkout } from '../brokers/places.ts'
 import { randomFrom } from './random.ts'
 
 /** How big a fault run is. */
@@ -26,7 +28,9 @@ export interface FaultRun {
 export interface FaultResult {
   readonly check: CheckResult
   readonly kills: number
-  /** Runs of `PRAGMA integrity_check` that did not say ok. */
+  /** Runs of `PRAGMA integrity_check`: after each kill and at the end. */
+  readonly checked: number
+  /** Of these did not say ok. */
   readonly damaged: number
   /** Effects that a handler had in one transaction, of which one is there and the other not. */
   readonly torn: number
@@ -51,8 +55,10 @@ export async function faultRun({ messages, kills, processes, seed }: FaultRun): 
   const quota = Math.ceil(messages / processes)
   // So slow that the kills fall into the sending.
   const paceMs = kills === 0 ? 0 : Math.round((kills * 900) / (quota / 10))
+  let checked = 0
   let damaged = 0
   const check = (): void => {
+    checked++
     if (own.prepare('PRAGMA integrity_check').get()?.['integrity_check'] !== 'ok') damaged++
   }
   let killed = 0
@@ -83,6 +89,7 @@ export async function faultRun({ messages, kills, processes, seed }: FaultRun): 
   const result = {
     check: await judged(ledger, own),
     kills: killed,
+    checked,
     damaged,
     ...torn(own),
     seconds: (performance.now() - from) / 1_000,
@@ -107,12 +114,21 @@ function said(child: ChildProcess, word: string, name: string): Promise<void> {
   })
 }
 
-/** Waits until nothing more happens and nothing waits. */
+/** Longest that the members may handle nothing while something waits. */
+const stillMs = 60_000
+
+/** Waits until nothing waits any more, as long as there is less and less of it. */
 async function drained(own: DatabaseSync): Promise<void> {
   const open = own.prepare(`SELECT (SELECT count(*) FROM posthorn_delivery) + (SELECT count(*) FROM posthorn_delayed)
     + (SELECT count(*) FROM posthorn_message JOIN posthorn_cursor c ON seq > c.at AND seq < (topic + 1) * 549755813888) AS n`)
-  for (const end = performance.now() + 120_000; performance.now() < end; await sleep(200))
-    if (open.get()?.['n'] === 0) return
+  let least = Number.POSITIVE_INFINITY
+  for (let since = performance.now(); performance.now() - since < stillMs; await sleep(500)) {
+    const left = Number(open.get()?.['n'])
+    if (left === 0) return
+    if (left >= least) continue
+    least = left
+    since = performance.now()
+  }
 }
 
 async function judged(ledger: string, own: DatabaseSync): Promise<CheckResult> {
@@ -138,6 +154,20 @@ function torn(own: DatabaseSync): { torn: number; tornSends: number } {
   }
 }
 
+function evidence({ messages, kills, processes, seed }: FaultRun, result: FaultResult): unknown {
+  const { check, seconds, ...faults } = result
+  return {
+    command: `pnpm test:faults sqlite --messages=${messages} --kills=${kills} --processes=${processes} --seed=${seed}`,
+    date: new Date().toISOString().slice(0, 10),
+    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: checkout, encoding: 'utf8' }).trim(),
+    clean: isClean(result),
+    seconds: Math.round(seconds),
+    ...faults,
+    findings: Object.fromEntries(Object.entries(check.findings).map(([name, { count }]) => [name, count])),
+    counts: check.counts,
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
     options: {
@@ -148,13 +178,15 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       json: { type: 'boolean', default: false },
     },
   })
-  const result = await faultRun({
+  const run: FaultRun = {
     messages: Number(values.messages),
     kills: Number(values.kills),
     processes: Number(values.processes),
     seed: Number(values.seed),
-  })
+  }
+  const result = await faultRun(run)
   const { check, ...rest } = result
+  writeFileSync(join(checkout, 'evidence', 'sqlite.json'), `${JSON.stringify(evidence(run, result), undefined, 2)}\n`)
   if (values.json) console.log(JSON.stringify({ ...rest, ...check }))
   else console.log(`${format(check)}\n${JSON.stringify(rest)}`)
   process.exitCode = isClean(result) ? 0 : 1

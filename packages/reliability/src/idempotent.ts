@@ -101,7 +101,7 @@ export function idempotent(options: IdempotentOptions = {}): ConsumeExtension {
         {
           promise: 'idempotent',
           how: 'store',
-          detail: `${where} in the handler's own transaction on the ${parts.name} store; such handlers write one at a time on SQLite`,
+          detail: `${where} in the handler's own transaction on the ${parts.name} store${parts.oneWriter === true ? '; such handlers write one at a time' : ''}`,
           cost: 'one row in the commit that the handler makes anyway',
         },
       ]

@@ -18,6 +18,11 @@ import { everything, type Group, groupFrom, groupRow, topicsOf } from './topolog
 /** Rows that one turn of the event loop reads. */
 const page = 500
 
+/** Rows that one turn counts, which is quicker. */
+const countedAtOnce = 20_000
+const countPage = `SELECT max(seq) AS last, count(*) FILTER (WHERE mine) AS n, min(at) FILTER (WHERE mine) AS at
+  FROM (SELECT seq, at, grp IS NULL OR grp = ?4 AS mine FROM posthorn_message WHERE seq > ?1 AND seq < ?2 ORDER BY seq LIMIT ?3)`
+
 /** A turn for others between two pages. */
 function breath(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
@@ -84,16 +89,7 @@ async function waitingIn(
   name: string,
 ): Promise<{ backlog: number; oldest: number }> {
   const end = (topic.id + 1) * span
-  if (group === undefined || group.matches === everything)
-    return hub.read((sql) => {
-      const row = sql.row(
-        'SELECT count(*) AS n, min(at) AS at FROM posthorn_message WHERE seq > ? AND seq < ? AND (grp IS NULL OR grp = ?)',
-        from,
-        end,
-        name,
-      )
-      return { backlog: row?.['n'] as number, oldest: (row?.['at'] as number | null) ?? Number.POSITIVE_INFINITY }
-    })
+  if (group === undefined || group.matches === everything) return countedIn(hub, from, end, name)
   let backlog = 0
   let oldest = Number.POSITIVE_INFINITY
   for (let seq = from; ; await breath()) {
@@ -114,6 +110,23 @@ async function waitingIn(
       oldest = Math.min(oldest, row.at(-1) as number)
     }
     if (rows.length < page) return { backlog, oldest }
+  }
+}
+
+async function countedIn(
+  hub: Hub,
+  from: number,
+  end: number,
+  name: string,
+): Promise<{ backlog: number; oldest: number }> {
+  let backlog = 0
+  let oldest = Number.POSITIVE_INFINITY
+  for (let seq = from; ; await breath()) {
+    const row = await hub.read((sql) => sql.row(countPage, seq, end, countedAtOnce, name))
+    if (row?.['last'] == null) return { backlog, oldest }
+    backlog += row['n'] as number
+    oldest = Math.min(oldest, (row['at'] as number | null) ?? oldest)
+    seq = row['last'] as number
   }
 }
 

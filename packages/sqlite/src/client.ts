@@ -1,5 +1,5 @@
-import { access } from 'node:fs/promises'
-import { backup as backUp, type DatabaseSync } from 'node:sqlite'
+import { access, rm } from 'node:fs/promises'
+import { backup as backUp, DatabaseSync } from 'node:sqlite'
 import { MessagingError } from '@posthorn/core/driver'
 import { translated } from './errors.ts'
 import type { Hub } from './hub.ts'
@@ -25,10 +25,22 @@ export function clientOf(hub: Hub): SqliteClient {
       )
       if (there) throw new MessagingError('invalid', `${to} is there already; name a new file for the back-up`)
       try {
-        await backUp(hub.reader.database, to, { rate: 256 })
+        await copied(hub.path, to)
       } catch (error) {
+        await rm(to, { force: true })
         throw translated(error, hub.path)
       }
     },
+  }
+}
+
+/** A handle of its own that reads one moment all the while: on any other the copy would begin again with every commit, and never end. */
+async function copied(path: string, to: string): Promise<void> {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 1_000 })
+  try {
+    database.exec('BEGIN; SELECT 1 FROM sqlite_schema')
+    await backUp(database, to, { rate: 256 })
+  } finally {
+    database.close()
   }
 }

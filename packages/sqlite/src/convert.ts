@@ -169,8 +169,10 @@ export class Delivery implements Arrival {
   readonly copy: boolean
   /** Epoch ms at which the lease ends. */
   until = 0
-  /** A settlement of it is under way. */
+  /** A settlement of it is under way, or was. */
   settling = false
+  /** That settlement is the first, and nobody took the delivery back before. */
+  sure = false
   /** It started alone. */
   marked = false
   #lost: AbortController | undefined

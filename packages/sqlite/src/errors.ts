@@ -1,7 +1,17 @@
 import { describe, MessagingError } from '@posthorn/core/driver'
 
 /** Primary result codes of SQLite that need words of their own. */
-const codes = { busy: 5, locked: 6, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 } as const
+const codes = {
+  busy: 5,
+  locked: 6,
+  readonly: 8,
+  ioerr: 10,
+  corrupt: 11,
+  full: 13,
+  cantopen: 14,
+  protocol: 15,
+  notadb: 26,
+} as const
 
 /** What `node:sqlite` throws; `errcode` may be an extended code. */
 function codeOf(error: unknown): number | undefined {
@@ -12,7 +22,8 @@ function codeOf(error: unknown): number | undefined {
 /** Whether somebody else holds the lock that this needs: trying again later helps. */
 export function isBusy(error: unknown): boolean {
   const code = codeOf(error)
-  return code === codes.busy || code === codes.locked
+  // `protocol`: so many came and went that no place in the log of reads was to be had.
+  return code === codes.busy || code === codes.locked || code === codes.protocol
 }
 
 /** What a failure of SQLite means, for the file at `path`. What is ours passes as it is. */
@@ -23,6 +34,7 @@ export function translated(error: unknown, path: string): MessagingError {
   switch (codeOf(error)) {
     case codes.busy:
     case codes.locked:
+    case codes.protocol:
       return refuse('unavailable', 'is locked by another process; look for a transaction that is held open')
     case codes.readonly:
       return refuse(

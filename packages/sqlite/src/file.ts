@@ -1,5 +1,5 @@
-import { existsSync, realpathSync, statfsSync } from 'node:fs'
-import { access, constants, stat } from 'node:fs/promises'
+import { existsSync, realpathSync } from 'node:fs'
+import { access, constants, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,7 +15,12 @@ export interface OpenFile {
   readonly reader: Sql
 }
 
-/** File systems over a network: their locks and shared memory are not those that WAL needs. */
+/** Linux's number of a file system, as `statfs` gives it. */
+type FileSystem = (folder: string) => Promise<number>
+
+const fileSystem: FileSystem = async (folder) => (await statfs(folder)).type
+
+/** File systems over a network or a cluster, by their numbers on Linux: their locks and shared memory are not those that WAL needs. */
 const network: Readonly<Record<number, string>> = {
   26985: 'NFS',
   4283649346: 'CIFS',
@@ -25,7 +30,12 @@ const network: Readonly<Record<number, string>> = {
   22092: 'NCP',
   1937076805: 'Coda',
   1397113167: 'AFS',
+  1799439955: 'AFS',
   12805120: 'Ceph',
+  1952539503: 'OCFS2',
+  18225520: 'GFS2',
+  198183888: 'Lustre',
+  1196443219: 'GPFS',
 }
 
 /** The file as one name, whatever path leads to it. */
@@ -37,8 +47,8 @@ export function canonical(path: string): string {
 }
 
 /** Opens, checks and migrates; waits for others who do the same for at most `timeoutMs`. */
-export async function openFile(path: string, timeoutMs: number): Promise<OpenFile> {
-  await checkPlace(path)
+export async function openFile(path: string, timeoutMs: number, typeOf: FileSystem = fileSystem): Promise<OpenFile> {
+  await checkPlace(path, typeOf)
   const end = performance.now() + timeoutMs
   const opened: DatabaseSync[] = []
   const open = (): Sql => {
@@ -62,7 +72,7 @@ export async function openFile(path: string, timeoutMs: number): Promise<OpenFil
   }
 }
 
-async function checkPlace(path: string): Promise<void> {
+async function checkPlace(path: string, typeOf: FileSystem): Promise<void> {
   const folder = dirname(path)
   const found = await stat(folder).catch(() => undefined)
   if (found?.isDirectory() !== true)
@@ -82,7 +92,7 @@ async function checkPlace(path: string): Promise<void> {
         `${each} cannot be written, which the SQLite file ${path} needs; give this user write access`,
       )
   }
-  const kind = network[statfsSync(folder).type]
+  const kind = network[await typeOf(folder)]
   if (kind !== undefined)
     throw new MessagingError(
       'unsupported',
@@ -104,7 +114,8 @@ function prepareFile(sql: Sql, path: string): void {
         `${path} cannot be switched to WAL, which several readers and writers need; it may lie on a file system without shared memory`,
       )
   }
-  database.exec('PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY')
+  // What a long reader (a back-up) made the log grow by is given back.
+  database.exec('PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864')
   if (versionOf(sql) === schemaVersion) return
   database.exec('BEGIN IMMEDIATE')
   try {

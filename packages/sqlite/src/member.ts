@@ -122,6 +122,7 @@ export async function answered<T extends { readonly token: unknown }>(
   const mine = member.over ? [] : batch.filter(({ token }) => isDelivery(token))
   if (mine.length === 0) return batch.map(() => 'stale')
   const answers = await ask(mine)
+  if (mine.length === batch.length) return answers
   let next = 0
   return batch.map(({ token }) => (isDelivery(token) ? (answers[next++] as Settled) : 'stale'))
 }
@@ -130,13 +131,12 @@ export async function answered<T extends { readonly token: unknown }>(
 export function settleAll(member: Member, batch: readonly Settlement[]): Promise<readonly Settled[]> {
   const { hub, group, hands, clock } = member
   return answered(member, batch, async (mine) => {
-    const sure = new Set<unknown>()
     for (const { token } of mine as readonly { readonly token: Delivery }[]) {
-      if (hands.has(token) && !token.settling) sure.add(token)
+      token.sure = !token.settling && hands.has(token)
       token.settling = true
     }
     const answers = await hub.writer
-      .write((work) => settle(work, hub, group.id, mine, clock.now(), sure), { sync: false })
+      .write((work) => settle(work, hub, group.id, mine, clock.now(), true), { sync: false })
       .catch(() => mine.map((): Settled => 'unknown'))
     drop(member, mine)
     return answers

@@ -11,10 +11,12 @@ const remove = 'DELETE FROM posthorn_delivery WHERE grp = ? AND ord = ? AND clai
 const ours = 'SELECT starts FROM posthorn_delivery WHERE grp = ? AND ord = ? AND claim = ? AND state = 1'
 
 const nothing: ReadonlySet<number> = new Set()
+/** Places per message of a claim up to which it is removed as one range. */
+const widest = 8
 
 /**
- * Settles deliveries of a group; each only if it is still in the hand that it was given to. `sure`: of these the caller knows that nobody
- * settled them before.
+ * Settles deliveries of a group; each only if it is still in the hand that it was given to. `sure`: the caller has said of each delivery whether
+ * anybody settled it before.
  */
 export function settle(
   work: Work,
@@ -22,10 +24,10 @@ export function settle(
   group: number,
   batch: readonly Settlement[],
   now: number,
-  sure?: ReadonlySet<unknown>,
+  sure = false,
 ): Settled[] {
   const { sql } = work
-  const whole = sure === undefined ? nothing : removeWhole(sql, group, batch, sure)
+  const whole = sure ? removeWhole(sql, group, batch) : nothing
   const lanes = new Set<string>()
   const claims = new Map<number, number>()
   const copies: number[] = []
@@ -34,7 +36,7 @@ export function settle(
   const answers = batch.map((settlement): Settled => {
     const token = settlement.token as Delivery
     if (settlement.verdict === 'ack') {
-      if (whole.has(token.claim) && sure?.has(token) === true) return 'ok'
+      if (token.sure && whole.has(token.claim)) return 'ok'
       if (removing.run(group, token.ord, token.claim).changes === 0) return 'stale'
       if (token.copy) copies.push(token.ord)
     } else {
@@ -69,24 +71,18 @@ export function settle(
 }
 
 /** Claims whose last deliveries are all acknowledged here, without lanes and copies to see to: one statement each. */
-function removeWhole(
-  sql: Sql,
-  group: number,
-  batch: readonly Settlement[],
-  sure: ReadonlySet<unknown>,
-): ReadonlySet<number> {
+function removeWhole(sql: Sql, group: number, batch: readonly Settlement[]): ReadonlySet<number> {
   const counts = new Map<number, number>()
-  const seen = new Set<unknown>()
   for (const { token, verdict } of batch) {
-    const { claim, lane, copy } = token as Delivery
-    if (verdict !== 'ack' || lane !== undefined || copy || !sure.has(token) || seen.has(token)) continue
-    seen.add(token)
-    counts.set(claim, (counts.get(claim) ?? 0) + 1)
+    const { claim, lane, copy, sure } = token as Delivery
+    if (verdict === 'ack' && sure && lane === undefined && !copy) counts.set(claim, (counts.get(claim) ?? 0) + 1)
   }
   const whole = new Set<number>()
   for (const [no, count] of counts) {
     const row = sql.row('SELECT remaining, low, high FROM posthorn_claim WHERE grp = ? AND no = ?', group, no)
     if (row?.['remaining'] !== count) continue
+    // One that came back after long, together with new ones: all that waits would lie between them.
+    if ((row['high'] as number) - (row['low'] as number) > widest * count) continue
     sql.run(
       'DELETE FROM posthorn_delivery WHERE grp = ? AND ord BETWEEN ? AND ? AND claim = ? AND state = 1',
       group,

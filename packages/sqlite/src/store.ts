@@ -13,6 +13,7 @@ export function storeOf(hub: Hub, namespace: string, clock: Clock, close: () => 
     held: sqliteHeld(hub, namespace, clock),
     claims: sqliteClaims(hub, namespace, clock),
     transaction: (work) => inTransaction(hub, work),
+    oneWriter: true,
     owns: (tx) => tx instanceof SqliteTransaction && tx.path === hub.path,
     clock,
     close,

@@ -110,3 +110,14 @@ test('a transaction of another file is refused', async () => {
   await a.close()
   await b.close()
 })
+
+test('explain() says that handlers with a transaction write one at a time', async () => {
+  const broker = await connectAdapter(sqlite(freshPath()))
+  const orders = topic<{ n: number }>('orders', { groups: ['g'] })
+  const { promises } = await broker.explain(orders, { group: 'g' })
+  expect(promises.find(({ promise }) => promise === 'transactions')).toMatchObject({
+    how: 'store',
+    detail: expect.stringMatching(/begins at its first tx\.query.*write one at a time/),
+  })
+  await broker.close()
+})

@@ -1,4 +1,5 @@
 import { type Asked, settle, subscribed } from '../consuming/settings.ts'
+import { partsOf } from '../driver/store.ts'
 import { innerOf } from '../extension.ts'
 import type { Source } from '../face/messages.ts'
 import type { Explanation } from '../face/operating.ts'
@@ -76,6 +77,7 @@ export function explain(runtime: Runtime, source: Source, asked: Asked): Explana
         ),
     ...abilities(runtime),
     ...scope,
+    ...writers(),
     ...settings.use.flatMap(
       (each) => innerOf(each).promises?.(subscribed(runtime, settings, asked.batch !== undefined)) ?? [],
     ),
@@ -85,6 +87,11 @@ export function explain(runtime: Runtime, source: Source, asked: Asked): Explana
     toString: () => table(`${settings.name} for ${settings.group} on ${runtime.name} (${runtime.address})`, promises),
   }
 
+  function writers(): Promised[] {
+    if (store === undefined || partsOf(store).oneWriter !== true) return []
+    const detail = `a handler's transaction on the ${store.name} store begins at its first tx.query; handlers that use tx write one at a time, the others run side by side`
+    return [says('transactions', 'store', detail, 'what a handler awaits inside one, every other writer waits for')]
+  }
   function orderOf(): Promised {
     if (settings.order === 'none') return says('order', 'native', 'none asked for: any message may pass any other')
     const lanes = settings.order === 'topic' ? 'one lane' : `by key, ${settings.parts?.partitions ?? 1} lanes`

@@ -106,6 +106,8 @@ export interface StoreParts {
   readonly claims: Claims | undefined
   /** Undefined where the store has no transactions. Opens lazily: at the first `tx.query` or port call with it. */
   readonly transaction: (<R>(work: (tx: Transaction) => Promise<R>) => Promise<R>) | undefined
+  /** An open transaction keeps all other writers waiting until it ends. */
+  readonly oneWriter?: boolean | undefined
   /** Whether this transaction is one of this store's. */
   readonly owns: (tx: Transaction) => boolean
   readonly clock: Clock
