@@ -85,12 +85,12 @@ const lanesAlone: Block = async (scale) => {
 
 const settlerAlone: Block = async (scale) => {
   const count = Math.ceil(1_000_000 * scale)
-  const book = settler({ settle: async (batch) => batch.map(() => 'ok') })
-  const tokens = Array.from({ length: 500 }, (_, n) => n)
   let answered = 0
+  const book = settler<number>({ settle: async (batch) => batch.map(() => 'ok') }, () => answered++)
+  const tokens = Array.from({ length: 500 }, (_, n) => n)
   const round = async (messages: number): Promise<void> => {
     for (let n = 0; n < messages; n += tokens.length) {
-      for (const token of tokens) book.settle({ token, verdict: 'ack' }, () => answered++)
+      for (const token of tokens) book.settle({ token, verdict: 'ack' }, token)
       await book.idle()
     }
   }

@@ -63,3 +63,8 @@ export function extension(name: string, consume: Middleware<Delivery, Verdict>, 
 export function innerOf(use: ConsumeExtension): Inner {
   return (use as { readonly [key]?: Inner })[key] ?? {}
 }
+
+/** Whether an extension is one of ours, which passes on what it was given. */
+export function isOwn(use: ConsumeExtension): boolean {
+  return key in use
+}

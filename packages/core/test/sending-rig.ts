@@ -1,5 +1,6 @@
 import { eventBus } from '../src/broker/events.ts'
 import type { Keeper } from '../src/broker/keeper.ts'
+import { lagMeter } from '../src/broker/operating.ts'
 import type { Runtime } from '../src/broker/runtime.ts'
 import { aloneGate } from '../src/consuming/alone.ts'
 import { defineAdapter } from '../src/driver/adapter.ts'
@@ -123,6 +124,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
     consumeUse: [],
     consumers: {},
     singleHost: false,
+    meter: lagMeter(clock),
     alone: aloneGate(),
     declare:
       options.declare ??

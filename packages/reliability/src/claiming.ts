@@ -1,6 +1,5 @@
 import { ack, type Delivery, type Events, MessagingError, type Middleware, type Verdict } from '@posthorn/core'
-import { type Claims, newId, pause, type Subscribed } from '@posthorn/core/driver'
-import { changed } from './changed.ts'
+import { type Claims, deliveryWith, newId, pause, type Subscribed } from '@posthorn/core/driver'
 
 /** How long a claim is held without a sign of life; renewed at a third of it. */
 const claimMs = 30_000
@@ -50,12 +49,7 @@ export function claiming({ clock, group, emit }: Subscribed, given: Claiming): M
     })
     let verdict: Verdict
     try {
-      verdict = await next(
-        changed(delivery, {
-          fence: BigInt(token),
-          signal: () => AbortSignal.any([delivery.signal, lost.signal]),
-        }),
-      )
+      verdict = await next(deliveryWith(delivery, { fence: BigInt(token), signal: lost.signal }))
     } catch (error) {
       stop()
       await claims.release(space, name, token).catch(() => false)

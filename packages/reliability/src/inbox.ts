@@ -1,6 +1,5 @@
 import { ack, type Delivery, type Middleware, type Transaction, type Verdict } from '@posthorn/core'
-import type { StoreParts } from '@posthorn/core/driver'
-import { changed } from './changed.ts'
+import { deliveryWith, type StoreParts } from '@posthorn/core/driver'
 import { plain } from './guards.ts'
 
 /** Notes in the transaction that a message is being handled; false where it was. */
@@ -13,7 +12,7 @@ export function inbox(transaction: NonNullable<StoreParts['transaction']>, once:
     try {
       return await transaction(async (tx) => {
         if (!(await once(delivery, tx))) return ack()
-        const verdict = await next(changed(delivery, { tx }))
+        const verdict = await next(deliveryWith(delivery, { tx }))
         if (verdict.verdict === 'ack') return verdict
         turned = verdict
         throw notAcknowledged

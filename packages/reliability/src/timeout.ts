@@ -1,6 +1,5 @@
 import { type ConsumeExtension, MessagingError } from '@posthorn/core'
-import { extension } from '@posthorn/core/driver'
-import { changed } from './changed.ts'
+import { deliveryWith, extension } from '@posthorn/core/driver'
 
 /**
  * Ends a handler's time: its signal aborts and the start counts as failed. What the handler goes on doing afterwards is its own; a handler that
@@ -21,7 +20,7 @@ export function timeout(ms: number): ConsumeExtension {
             over.abort(error)
             reject(error)
           })
-          next(changed(delivery, { signal: () => AbortSignal.any([delivery.signal, over.signal]) }))
+          next(deliveryWith(delivery, { signal: over.signal }))
             .then(resolve, reject)
             .finally(cancel)
         }),

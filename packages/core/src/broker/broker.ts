@@ -12,7 +12,7 @@ import { createProducer, type Sender } from '../producing/producer.ts'
 import { isPattern, topicParts } from '../topic.ts'
 import { deadLetters } from './dead-letters.ts'
 import { explain } from './explain.ts'
-import { health, lagMeter } from './operating.ts'
+import { health, lag } from './operating.ts'
 import { requester, respond } from './requests.ts'
 import type { Runtime } from './runtime.ts'
 import { consume, drainMs, pull, replay } from './subscriptions.ts'
@@ -30,8 +30,6 @@ export interface Closing {
 export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   const engines = new Map<Engine, string>()
   const senders = new Set<Sender>()
-  const meter = lagMeter(runtime)
-  runtime.events.on('handled', ({ topic, group }) => meter.handled(topic, group))
 
   const made = (sender: Sender): Sender => {
     senders.add(sender)
@@ -111,12 +109,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       })
       return deadLetters(runtime, source, options?.group)
     },
-    async lag(source: Source, options: { readonly group: string }) {
-      runtime.open('lag')
-      if (typeof options?.group !== 'string' || options.group === '')
-        throw new MessagingError('invalid', `lag(): group is ${show(options?.group)}; give the name of a group`)
-      return meter.lag(await runtime.resolve(source, runtime.closing), options.group)
-    },
+    lag: (source: Source, options: { readonly group: string }) => lag(runtime, source, options),
     topics: topics(runtime),
     health: () => health(runtime, engines),
     explain: async (source: Source, options: never) => explain(runtime, source, options),

@@ -17,6 +17,7 @@ import type { TopicOverride } from '../topic.ts'
 import { brokerOf } from './broker.ts'
 import { eventBus } from './events.ts'
 import type { OpenKeeper } from './keeper.ts'
+import { lagMeter } from './operating.ts'
 import type { Runtime } from './runtime.ts'
 import { relayed, topicBook } from './topic-book.ts'
 
@@ -170,6 +171,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     consumeUse: use.filter((each): each is ConsumeExtension => 'consume' in each),
     consumers: parts.consumers ?? {},
     singleHost: options.singleHost ?? false,
+    meter: lagMeter(clock),
     alone: aloneGate(),
     ...topics,
     closing: closing.signal,

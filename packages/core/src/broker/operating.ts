@@ -1,6 +1,9 @@
+import { show } from '../checked.ts'
 import type { Engine } from '../consuming/consumer.ts'
-import type { PatternSpec, TopicSpec } from '../driver/seam.ts'
-import { describe } from '../errors.ts'
+import type { Clock } from '../driver/clock.ts'
+import type { DriverLag } from '../driver/seam.ts'
+import { describe, MessagingError } from '../errors.ts'
+import type { Source } from '../face/messages.ts'
 import type { Health, Lag } from '../face/operating.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -12,31 +15,45 @@ interface Sample {
   readonly handled: number
 }
 
-/** Backlog and time to drain. The rate is what this broker's consumers of the group handled since the last question, or since they began. */
-export function lagMeter(runtime: Runtime) {
-  const counted = new Map<string, { handled: number; since: number; last: Sample | undefined }>()
-  const keyOf = (topic: string, group: string): string => `${topic}\n${group}`
+/** What the consumers of a group on a topic have handled since the first of them began. */
+export interface Tally {
+  handled: number
+}
+
+/** Counts by topic and group, and backlog and time to drain by them. The rate is what was handled since the last question, or since the consumers began. */
+export function lagMeter(clock: Clock) {
+  const counted = new Map<string, Tally & { readonly since: number; last: Sample | undefined }>()
+  const tallyOf = (topic: string, group: string) => {
+    const key = `${topic}\n${group}`
+    const found = counted.get(key) ?? { handled: 0, since: clock.now(), last: undefined }
+    counted.set(key, found)
+    return found
+  }
   return {
-    /** Counts a handled message. */
-    handled(topic: string, group: string): void {
-      const key = keyOf(topic, group)
-      const entry = counted.get(key)
-      if (entry === undefined) counted.set(key, { handled: 1, since: runtime.clock.now(), last: undefined })
-      else entry.handled++
-    },
-    async lag(source: TopicSpec | PatternSpec, group: string): Promise<Lag> {
-      const found = await runtime.driver.lag(source, group, runtime.closing)
-      const now = runtime.clock.now()
-      const name = 'name' in source ? source.name : source.pattern
-      const entry = counted.get(keyOf(name, group))
-      const from = entry?.last ?? { at: entry?.since ?? now, handled: 0 }
+    /** What a consumer adds to. */
+    tally: (topic: string, group: string): Tally => tallyOf(topic, group),
+
+    lagOf(topic: string, group: string, found: DriverLag): Lag {
+      const now = clock.now()
+      const entry = tallyOf(topic, group)
+      const from = entry.last ?? { at: entry.since, handled: 0 }
       const forMs = now - from.at
-      const ratePerSecond = entry === undefined || forMs <= 0 ? 0 : ((entry.handled - from.handled) * 1_000) / forMs
-      if (entry !== undefined && forMs >= shortestSampleMs) entry.last = { at: now, handled: entry.handled }
+      const ratePerSecond = forMs <= 0 ? 0 : ((entry.handled - from.handled) * 1_000) / forMs
+      if (forMs >= shortestSampleMs) entry.last = { at: now, handled: entry.handled }
       const drainMs = found.backlog === 0 ? 0 : ratePerSecond > 0 ? (found.backlog * 1_000) / ratePerSecond : undefined
       return { ...found, ratePerSecond, drainMs }
     },
   }
+}
+
+/** `broker.lag`. */
+export async function lag(runtime: Runtime, source: Source, options: { readonly group: string }): Promise<Lag> {
+  runtime.open('lag')
+  if (typeof options?.group !== 'string' || options.group === '')
+    throw new MessagingError('invalid', `lag(): group is ${show(options?.group)}; give the name of a group`)
+  const spec = await runtime.resolve(source, runtime.closing)
+  const found = await runtime.driver.lag(spec, options.group, runtime.closing)
+  return runtime.meter.lagOf('name' in spec ? spec.name : spec.pattern, options.group, found)
 }
 
 /** Whether a message can be sent and consumed now: the driver's word, the consumers' and the store's. Never rejects. */

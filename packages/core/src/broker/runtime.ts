@@ -10,6 +10,7 @@ import type { Producer } from '../face/sending.ts'
 import type { Store, Transaction } from '../face/stores.ts'
 import type { EventBus } from './events.ts'
 import type { Keeper } from './keeper.ts'
+import type { lagMeter } from './operating.ts'
 
 /** What producers, consumers and the rest of one broker share. Made once by `connect`. */
 export interface Runtime {
@@ -39,6 +40,8 @@ export interface Runtime {
   /** What configuration says of consumers, by group. */
   readonly consumers: Readonly<Record<string, ConsumerOverride>>
   readonly singleHost: boolean
+  /** Counts what is handled, for `lag()`. */
+  readonly meter: ReturnType<typeof lagMeter>
   /** Suspects of all consumers run one at a time. */
   readonly alone: AloneGate
   /**

@@ -1,25 +1,14 @@
 import { callable, checkOptions, ms, object, oneOf, plainName, type Shape, show, signal, whole } from '../checked.ts'
 import { batched } from '../consuming/batches.ts'
 import { type Engine, startEngine } from '../consuming/consumer.ts'
-import { verdictOf } from '../consuming/handling.ts'
+import type { Chain } from '../consuming/handling.ts'
 import { puller } from '../consuming/pull.ts'
 import { type Asked, type Settings, settle } from '../consuming/settings.ts'
 import { pause } from '../driver/clock.ts'
 import type { From } from '../driver/seam.ts'
 import { inboxSpace, partsOf } from '../driver/store.ts'
 import { MessagingError } from '../errors.ts'
-import type { Next } from '../face/extending.ts'
-import type {
-  BatchOptions,
-  Consumer,
-  Delivery,
-  Handle,
-  Puller,
-  PullOptions,
-  Replay,
-  ReplayOptions,
-  Verdict,
-} from '../face/handling.ts'
+import type { BatchOptions, Consumer, Handle, Puller, PullOptions, Replay, ReplayOptions } from '../face/handling.ts'
 import type { Source } from '../face/messages.ts'
 import { filterRule } from '../topic.ts'
 import type { Runtime } from './runtime.ts'
@@ -92,10 +81,9 @@ export async function consume(
   checkOptions('consume()', options, consumeShape)
   checkHandler('consume()', handler)
   const settings = settle(runtime, 'consume', source, options)
-  const single: Next<Delivery, Verdict> = async (delivery) => verdictOf(await (handler as Handle<unknown>)(delivery))
-  const chain =
+  const chain: Chain =
     options.batch === undefined
-      ? single
+      ? (handler as Handle<unknown>)
       : batched(runtime.clock, options.batch, handler as Parameters<typeof batched>[2], runtime.closing)
   const engine = await startEngine(runtime, settings, chain, { batch: options.batch !== undefined })
   return [consumerOf(runtime, settings, engine), engine]
@@ -173,7 +161,7 @@ export async function replay(
     settings,
     async (delivery) => {
       await paced(delivery.signal)
-      return verdictOf(await (handler as Handle<unknown>)(delivery))
+      return (handler as Handle<unknown>)(delivery)
     },
     { to: options.to === undefined ? undefined : positionOf(options.to) },
   )

@@ -5,6 +5,7 @@ import { describe, MessagingError } from '../errors.ts'
 import { innerOf } from '../extension.ts'
 import type { Middleware, Next } from '../face/extending.ts'
 import type { Delivery, Verdict } from '../face/handling.ts'
+import { type Chain, verdictOf } from './handling.ts'
 import { Intake } from './intake.ts'
 import { session } from './session.ts'
 import { type Settings, subscribed } from './settings.ts'
@@ -29,11 +30,11 @@ const stalledAfterMs = 60_000
 /** How long handlers get to notice that their time is over. */
 const graceMs = 1_000
 
-/** Opens the source and starts handling. Resolves when `from` is fixed and deliveries can flow. `batch`: `handle` collects for a batch handler. */
+/** Opens the source and starts handling. Resolves when `from` is fixed and deliveries can flow. `batch`: `handler` collects for a batch handler. */
 export async function startEngine(
   runtime: Runtime,
   settings: Settings,
-  handle: Next<Delivery, Verdict>,
+  handler: Chain,
   over: { readonly to?: Subscription['to']; readonly batch?: boolean | undefined } = {},
 ): Promise<Engine> {
   const spec = await runtime.resolve(settings.source, settings.signal ?? runtime.closing)
@@ -43,7 +44,7 @@ export async function startEngine(
     const { bind } = innerOf(each)
     return bind === undefined ? each.consume : bind(subscribed(runtime, settings, over.batch === true))
   })
-  const bench = new Workbench(runtime, settings, compose(middlewares, handle), (error) => {
+  const bench = new Workbench(runtime, settings, chainOf(middlewares, handler), (error) => {
     failure ??= error
     intake.stop()
     bench.close()
@@ -72,15 +73,26 @@ export async function startEngine(
   return engineOf(runtime, settings, intake, bench, () => failure)
 }
 
+/** Middlewares see verdicts only; where none looks, the handler's answer needs no wrapping. */
+function chainOf(middlewares: readonly Middleware<Delivery, Verdict>[], handler: Chain): Chain {
+  const innermost: Next<Delivery, Verdict> = async (delivery) => verdictOf(await handler(delivery))
+  const chain = compose(middlewares, innermost)
+  return chain === innermost ? handler : chain
+}
+
 /** Says so when a consumer has had work in hand and has finished none of it for a minute: a handler hangs, or its dependency. */
 function watch(runtime: Runtime, settings: Settings, bench: Workbench, intake: Intake): void {
+  const { clock, events } = runtime
   let cancel = (): void => {}
+  let moves = bench.moves
+  let since = clock.now()
   const look = (): void => {
-    const forMs = runtime.clock.now() - (bench.workingSince ?? Number.POSITIVE_INFINITY)
-    if (forMs >= stalledAfterMs) runtime.events.emit('stalled', { topic: settings.name, group: settings.group, forMs })
-    cancel = runtime.clock.after(stalledAfterMs, look, { unref: true })
+    if (bench.moves === undefined || bench.moves !== moves) since = clock.now()
+    else events.emit('stalled', { topic: settings.name, group: settings.group, forMs: clock.now() - since })
+    moves = bench.moves
+    cancel = clock.after(stalledAfterMs, look, { unref: true })
   }
-  cancel = runtime.clock.after(stalledAfterMs, look, { unref: true })
+  cancel = clock.after(stalledAfterMs, look, { unref: true })
   intake.stopping.addEventListener('abort', () => cancel(), { once: true })
 }
 

@@ -1,129 +1,179 @@
 import { decodeBody } from '../body.ts'
 import type { Runtime } from '../broker/runtime.ts'
-import type { Letter } from '../driver/envelope.ts'
 import type { Settled } from '../driver/seam.ts'
 import { describe, MessagingError } from '../errors.ts'
+import { isOwn } from '../extension.ts'
 import type { Next } from '../face/extending.ts'
 import type { Delivery, Verdict } from '../face/handling.ts'
 import { topicParts } from '../topic.ts'
-import { capturing } from './effects.ts'
+import { beforehand } from './beforehand.ts'
+import { deliveryOf, type Reader } from './delivery.ts'
+import { type Capture, capturing } from './effects.ts'
 import { decide, type Ended } from './outcome.ts'
 import type { Brought, redelivery } from './redelivery.ts'
 import type { Settings } from './settings.ts'
-import { deliveryOf, type Task } from './task.ts'
-
-/** Unsettled starts alone after which a message is poison. */
-const poisonAt = 3
+import type { Task } from './task.ts'
 
 /** What handles one message at a time. */
-export type Handling = ReturnType<typeof handling>
+export interface Handling {
+  /** Starts it; its end is told exactly once. */
+  handle(task: Task): void
+  /** Why a replay cannot go on. */
+  readonly gaveUp: unknown
+}
 
-/** One message through decoding, middlewares and handler, to what is done about its outcome. */
+/** Whom a message comes back to. */
+export interface Ends {
+  ended(task: Task, brought: Brought): void
+  /** Something of ours threw: the message must go back. */
+  fault(task: Task, error: unknown): void
+}
+
+/** What a chain of middlewares ends in: a handler's own answer is looked at afterwards. */
+export type Chain = Next<Delivery, Verdict | void>
+
+/**
+ * One message through decoding, middlewares and handler, to what is done about its outcome. The usual way (decoded at once, acknowledged) makes no
+ * promise but the handler's: each would cost as much as the rest.
+ */
 export function handling(
   runtime: Runtime,
   settings: Settings,
-  chain: Next<Delivery, Verdict>,
+  chain: Chain,
   bring: ReturnType<typeof redelivery>,
   counts: { handled: number; failed: number },
-) {
+  ends: Ends,
+): Handling {
   const { clock, events, traits } = runtime
+  const { group, replay, parts, mode, policy, onFailure } = settings
   const atMostOnce = settings.guarantee === 'at-most-once'
   const withEffects = settings.guarantee === 'exactly-once-sends'
-  const plainProducer = runtime.producer()
-  const ack = (task: Task): Promise<Settled> => task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
-  const state: { gaveUp: unknown } = { gaveUp: undefined }
+  const reader: Reader = { group, replay, copied: settings.use.some((each) => !isOwn(each)) }
+  const producer = runtime.producer()
+  const tally = runtime.meter.tally(settings.name, group)
+  const before = beforehand(runtime, settings, bring)
+  let gaveUp: unknown
 
-  const letterOf = (reason: Letter['reason'], error: string, task: Task): Letter => ({
-    reason,
-    error,
-    attempts: task.failures,
-    at: clock.now(),
-  })
-
-  async function handle(task: Task): Promise<Brought> {
-    const { arrival } = task
-    task.starts++
-    if (arrival.expiresAt !== undefined && arrival.expiresAt <= clock.now()) return expired(task)
-    if (!task.alone) return begin(task)
-    if (bring.unsettledAlone(task) >= poisonAt) {
-      runtime.alone.copyEnded(arrival.id)
-      return bring.bury(
-        task,
-        letterOf('poison', `${poisonAt} starts alone were never settled: it ends or hangs its process`, task),
-      )
-    }
-    const marked = await bring.mark(task)
-    if (marked !== 'go') return marked
-    const brought = await begin(task)
-    runtime.alone.copyEnded(arrival.id)
-    if (typeof brought === 'object') await bring.unmark(task)
-    return brought
+  const partsNamed = (name: string): ReturnType<typeof topicParts> | undefined => {
+    const topic = runtime.topicNamed(name)
+    return topic === undefined ? undefined : topicParts(topic)
   }
 
-  async function begin(task: Task): Promise<Brought> {
-    const { arrival } = task
-    if (settings.onFailure === 'park' && (await behindParked(task))) return bring.follow(task)
-    if (atMostOnce) {
-      const acked = await ack(task)
-      if (acked !== 'ok') return acked
-    }
+  function handle(task: Task): void {
+    task.starts++
+    if (before.concerns(task))
+      before.go(task).then(
+        (brought) => (brought === 'go' ? begin(task) : finish(task, brought)),
+        (error: unknown) => ends.fault(task, error),
+      )
+    else begin(task)
+  }
+
+  function begin(task: Task): void {
     let body: unknown
     try {
-      const topic = settings.parts ?? partsNamed(arrival.topic)
-      body = decodeBody(topic, arrival)
-      if (body instanceof Promise) body = await body
+      body = decodeBody(parts ?? partsNamed(task.arrival.topic), task.arrival)
     } catch (error) {
-      counts.failed++
-      if (settings.mode === 'replay') {
-        state.gaveUp = error
-        return 'ok'
-      }
-      return atMostOnce ? 'ok' : bring.bury(task, letterOf('undecodable', describe(error), task))
+      undecodable(task, error)
+      return
     }
-    return start(task, body)
+    if (body instanceof Promise)
+      body.then(
+        (value) => start(task, value),
+        (error: unknown) => undecodable(task, error),
+      )
+    else start(task, body)
   }
 
-  async function start(task: Task, body: unknown): Promise<Brought> {
-    const attempt = task.attempt(traits.counts)
-    const from = clock.now()
-    const effects = withEffects ? capturing(runtime) : undefined
-    const producer = effects?.producer ?? plainProducer
-    const delivery = deliveryOf(task, body, settings.group, {
-      attempt,
-      replay: settings.replay,
-      producer,
-    })
-    let ended: Ended
-    try {
-      ended = { verdict: await chain(delivery) }
-    } catch (threw) {
-      ended = { threw }
-    }
-    if ('verdict' in ended && ended.verdict.verdict === 'ack') {
-      const settled = atMostOnce
-        ? 'ok'
-        : effects === undefined
-          ? await ack(task)
-          : await task.session.atomic(task, await effects.sends())
-      if (settled === 'ok') handled(task, attempt, from)
-      if (settled === 'ok' && settings.onFailure === 'park' && task.arrival.generation > 0)
-        await runtime.keeper?.handledParked(task.arrival.topic, settings.group, task.arrival.id)
-      return settled
-    }
+  function undecodable(task: Task, error: unknown): void {
     counts.failed++
-    if (atMostOnce) return 'ok'
-    return carryOut(task, ended, attempt)
+    if (mode === 'replay') {
+      gaveUp = error
+      finish(task, 'ok')
+    } else if (atMostOnce) finish(task, 'ok')
+    else bringing(task, bring.put(task, 'undecodable', describe(error)))
   }
 
-  async function carryOut(task: Task, ended: Ended, attempt: number): Promise<Brought> {
+  function start(task: Task, body: unknown): void {
+    task.begin(traits.counts)
+    if (events.heard('handled')) task.since = clock.now()
+    const effects = withEffects ? capturing(runtime) : undefined
+    let answer: unknown
+    try {
+      answer = chain(deliveryOf(task, body, reader, effects?.producer ?? producer))
+    } catch (threw) {
+      turned(task, { threw })
+      return
+    }
+    if (isThenable(answer))
+      answer.then(
+        (value) => answered(task, value, effects),
+        (threw: unknown) => turned(task, { threw }),
+      )
+    // A handler of plain JavaScript may answer at once.
+    else answered(task, answer, effects)
+  }
+
+  function answered(task: Task, answer: unknown, effects: Capture | undefined): void {
+    let verdict: Verdict
+    try {
+      verdict = verdictOf(answer)
+    } catch (threw) {
+      turned(task, { threw })
+      return
+    }
+    if (verdict.verdict !== 'ack') turned(task, { verdict })
+    else if (atMostOnce) acknowledged(task, 'ok')
+    else if (effects === undefined)
+      task.session.settleThen(task, { token: task.arrival.token, verdict: 'ack' }, acknowledged)
+    else
+      effects
+        .sends()
+        .then((sends) => task.session.atomic(task, sends))
+        .then(
+          (settled) => acknowledged(task, settled),
+          (threw: unknown) => turned(task, { threw }),
+        )
+  }
+
+  function acknowledged(task: Task, settled: Settled): void {
+    if (settled === 'ok') {
+      counts.handled++
+      tally.handled++
+      if (task.since > 0) told(task)
+      if (onFailure === 'park' && task.arrival.generation > 0 && runtime.keeper !== undefined) {
+        const { topic, id } = task.arrival
+        bringing(
+          task,
+          runtime.keeper.handledParked(topic, group, id).then(() => 'ok'),
+        )
+        return
+      }
+    }
+    finish(task, settled)
+  }
+
+  function told(task: Task): void {
+    if (!events.heard('handled')) return
+    const { id, topic } = task.arrival
+    events.emit('handled', { id, topic, group, ms: clock.now() - task.since, attempt: task.attempt })
+  }
+
+  function turned(task: Task, ended: Ended): void {
+    counts.failed++
+    if (atMostOnce) finish(task, 'ok')
+    else bringing(task, carryOut(task, ended))
+  }
+
+  async function carryOut(task: Task, ended: Ended): Promise<Brought> {
     // Told to stop while it ran: what failed then failed because of us and costs no try.
     if (task.aborted) return task.session.settle(task, { token: task.arrival.token, verdict: 'nack' })
-    const { policy, onFailure } = settings
-    const decision = decide(ended, { attempt, failures: task.failures, policy, onFailure, now: clock.now() })
+    const { attempt, failures } = task
+    const decision = decide(ended, { attempt, failures, policy, onFailure, now: clock.now() })
     if (decision.do === 'again') return bring.again(task, decision)
-    if (decision.do === 'ack') return ack(task)
-    if (settings.mode === 'replay') {
-      state.gaveUp = decision.error
+    if (decision.do === 'ack') return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
+    if (mode === 'replay') {
+      gaveUp = decision.error
       return 'ok'
     }
     if (decision.do === 'park') return bring.park(task, decision)
@@ -131,43 +181,37 @@ export function handling(
     return bring.bury(task, decision.letter, decision.failure)
   }
 
-  /** Whether an earlier message of its key is parked. */
-  async function behindParked({ arrival }: Task): Promise<boolean> {
-    if (arrival.key === undefined || runtime.keeper === undefined) return false
-    return runtime.keeper.parked(arrival.topic, settings.group, arrival.key, arrival.id)
+  function bringing(task: Task, way: Promise<Brought>): void {
+    way.then(
+      (brought) => finish(task, brought),
+      (error: unknown) => ends.fault(task, error),
+    )
   }
 
-  async function expired(task: Task): Promise<Brought> {
-    // A request whose asker has given up: nobody misses it.
-    if (task.arrival.replyTo !== undefined) return ack(task)
-    const at = new Date(task.arrival.expiresAt ?? 0).toISOString()
-    return bring.bury(task, letterOf('expired', `expired at ${at}`, task))
-  }
-
-  function handled(task: Task, attempt: number, from: number): void {
-    counts.handled++
-    if (!events.heard('handled')) return
-    const { id, topic } = task.arrival
-    events.emit('handled', { id, topic, group: settings.group, ms: clock.now() - from, attempt })
-  }
-
-  function partsNamed(name: string): ReturnType<typeof topicParts> | undefined {
-    const topic = runtime.topicNamed(name)
-    return topic === undefined ? undefined : topicParts(topic)
+  function finish(task: Task, brought: Brought): void {
+    if (task.marked)
+      before.afterwards(task, brought).then(
+        () => ends.ended(task, brought),
+        (error: unknown) => ends.fault(task, error),
+      )
+    else ends.ended(task, brought)
   }
 
   return {
     handle,
-    /** Why a replay cannot go on. */
     get gaveUp() {
-      return state.gaveUp
+      return gaveUp
     },
   }
 }
 
+function isThenable(value: unknown): value is Promise<unknown> {
+  return typeof (value as { readonly then?: unknown } | undefined)?.then === 'function'
+}
+
 /** What a handler answered, as a verdict; nonsense is the handler's failure. */
 export function verdictOf(answer: unknown): Verdict {
-  if (answer === undefined) return { verdict: 'ack' }
+  if (answer === undefined) return ack
   if (typeof answer === 'object' && answer !== null) {
     const { verdict } = answer as { readonly verdict?: unknown }
     if (verdict === 'ack' || verdict === 'reject') return answer as Verdict
@@ -186,3 +230,5 @@ export function verdictOf(answer: unknown): Verdict {
     'the handler returned neither nothing nor a verdict; return ack(), nack(), reject(reason), or nothing',
   )
 }
+
+const ack: Verdict = Object.freeze({ verdict: 'ack' })

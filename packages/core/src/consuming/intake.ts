@@ -26,6 +26,9 @@ export interface IntakeWork {
 /** Errors that opening again cannot mend. */
 const final = ['unsupported', 'invalid', 'unauthorized', 'closed'] as const
 
+/** Nobody waits. */
+const asleep = (): void => {}
+
 /** The receive loop over one session after the other: opens again with jittered back-off when the broker was away. */
 export class Intake {
   /** While deliveries cannot flow: why. */
@@ -35,7 +38,8 @@ export class Intake {
   #receiving = new AbortController()
   #paused: { readonly resumed: Promise<void>; readonly resume: () => void } | undefined
   #session: Session | undefined
-  #wake = (): void => {}
+  /** Ends a wait for room in the hand. */
+  #wake = asleep
 
   constructor(work: IntakeWork) {
     this.#work = work
@@ -105,7 +109,10 @@ export class Intake {
       const free = this.#work.window - session.inHand.size
       if (free <= 0) {
         await new Promise<void>((resolve) => {
-          this.#wake = resolve
+          this.#wake = () => {
+            this.#wake = asleep
+            resolve()
+          }
         })
         continue
       }

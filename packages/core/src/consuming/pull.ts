@@ -6,17 +6,19 @@ import type { Arrival } from '../driver/envelope.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { ManualDelivery, Puller, Verdict } from '../face/handling.ts'
 import { topicParts } from '../topic.ts'
+import { deliveryOf, manualDelivery, type Reader } from './delivery.ts'
 import { decide } from './outcome.ts'
 import { redelivery } from './redelivery.ts'
 import { type Session, session } from './session.ts'
 import type { Settings } from './settings.ts'
-import { deliveryOf, Task } from './task.ts'
+import { Task } from './task.ts'
 
 /** Deliveries by hand: nothing is opened before the first `receive`. */
 export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
   const { clock, traits, driver } = runtime
   const closing = new AbortController()
   const bring = redelivery(runtime, settings, () => {})
+  const reader: Reader = { group: settings.group, replay: false, copied: false }
   let opening: Promise<Session> | undefined
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -47,7 +49,7 @@ export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
       return undefined
     }
     if (arrival.expiresAt !== undefined && arrival.expiresAt <= clock.now()) {
-      await bring.bury(task, { reason: 'expired', error: undefined, attempts: task.failures, at: clock.now() })
+      await bring.put(task, 'expired', undefined)
       return undefined
     }
     let body: unknown
@@ -55,27 +57,18 @@ export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
       const topic = settings.parts === undefined ? runtime.topicNamed(arrival.topic) : undefined
       body = await decodeBody(settings.parts ?? (topic === undefined ? undefined : topicParts(topic)), arrival)
     } catch (error) {
-      await bring.bury(task, {
-        reason: 'undecodable',
-        error: describe(error),
-        attempts: task.failures,
-        at: clock.now(),
-      })
+      await bring.put(task, 'undecodable', describe(error))
       return undefined
     }
     if (settings.guarantee === 'at-most-once' && (await from.settle(task, { token, verdict: 'ack' })) !== 'ok')
       return undefined
-    const attempt = task.attempt(traits.counts)
-    const delivery = deliveryOf(task, body, settings.group, { attempt, replay: false, producer: runtime.producer() })
-    // Getters stay getters: a spread would make the signal of each.
-    return Object.defineProperty(delivery as ManualDelivery<T>, 'settle', {
-      value: once(task, attempt),
-      enumerable: true,
-    })
+    task.begin(traits.counts)
+    return manualDelivery<T>(deliveryOf(task, body, reader, runtime.producer()), once(task))
   }
 
   /** The first verdict counts; a second one is told `stale`. */
-  function once(task: Task, attempt: number): ManualDelivery<T>['settle'] {
+  function once(task: Task): ManualDelivery<T>['settle'] {
+    const { attempt } = task
     let given = false
     return async (verdict: Verdict) => {
       if (given) return 'stale'

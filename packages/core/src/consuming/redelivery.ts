@@ -45,7 +45,33 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
     session.source.mark !== undefined || (arrival.deliveryCount ?? 1) > 1
   const nackedBy = traits.nackDelay === 'ordered' || (traits.nackDelay === 'unordered' && !ordered)
 
+  /** On the shelf first, confirmed; acknowledged afterwards. */
+  async function bury(task: Task, letter: Letter, failure?: Failure): Promise<Brought> {
+    if (failure !== undefined) task.history = withFailure(task.history, failure)
+    const put = (over: Partial<Dispatch>) =>
+      runtime.relay({ ...copyOf(task, over), generation: task.arrival.generation, letter })
+    let sent = await put({})
+    // The history may be what made it too large: the message itself matters more.
+    if (!sent.ok && sent.error.code === 'too-large') sent = await put({ history: [] })
+    if (!sent.ok) {
+      runtime.events.emit('send-failed', { id: task.arrival.id, topic: task.arrival.topic, error: sent.error })
+      return { waitMs: secondThoughtMs }
+    }
+    if (runtime.events.heard('dead-letter'))
+      runtime.events.emit(
+        'dead-letter',
+        deadLetterOf(runtime, { ...task.arrival, failures: task.failures, history: task.history }, letter, shelf),
+      )
+    return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
+  }
+
   return {
+    bury,
+
+    /** The same of what never started. */
+    put: (task: Task, reason: Letter['reason'], error: string | undefined): Promise<Brought> =>
+      bury(task, { reason, error, attempts: task.failures, at: runtime.clock.now() }),
+
     /** After a failed start; the failure counts. */
     async again(task: Task, decision: Extract<Decision, { do: 'again' }>): Promise<Brought> {
       task.failures++
@@ -87,26 +113,6 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
       }
       const sent = await runtime.relay(copyOf(task, { notBefore: runtime.clock.now() + afterMs }))
       if (!sent.ok) return { waitMs: secondThoughtMs }
-      return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
-    },
-
-    /** On the shelf first, confirmed; acknowledged afterwards. */
-    async bury(task: Task, letter: Letter, failure?: Failure): Promise<Brought> {
-      if (failure !== undefined) task.history = withFailure(task.history, failure)
-      const put = (over: Partial<Dispatch>) =>
-        runtime.relay({ ...copyOf(task, over), generation: task.arrival.generation, letter })
-      let sent = await put({})
-      // The history may be what made it too large: the message itself matters more.
-      if (!sent.ok && sent.error.code === 'too-large') sent = await put({ history: [] })
-      if (!sent.ok) {
-        runtime.events.emit('send-failed', { id: task.arrival.id, topic: task.arrival.topic, error: sent.error })
-        return { waitMs: secondThoughtMs }
-      }
-      if (runtime.events.heard('dead-letter'))
-        runtime.events.emit(
-          'dead-letter',
-          deadLetterOf(runtime, { ...task.arrival, failures: task.failures, history: task.history }, letter, shelf),
-        )
       return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
     },
 

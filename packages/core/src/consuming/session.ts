@@ -2,6 +2,7 @@ import type { Clock } from '../driver/clock.ts'
 import type { Dispatch } from '../driver/envelope.ts'
 import type { Settled, Settlement, Source } from '../driver/seam.ts'
 import { isMessagingError, MessagingError } from '../errors.ts'
+import { Hand } from './hand.ts'
 import { settler } from './settler.ts'
 import type { Task } from './task.ts'
 
@@ -9,10 +10,12 @@ import type { Task } from './task.ts'
 export interface Session {
   readonly source: Source
   /** Received and not settled. */
-  readonly inHand: ReadonlySet<Task>
+  readonly inHand: Pick<Hand, 'size' | typeof Symbol.iterator>
   hold(task: Task): void
   /** Settles once; afterwards the task is out of hand. */
   settle(task: Task, settlement: Settlement): Promise<Settled>
+  /** The same, calling back: what most messages come to costs no promise. */
+  settleThen(task: Task, settlement: Settlement, then: (task: Task, settled: Settled) => void): void
   /** The sends and the acknowledgement together or not at all. */
   atomic(task: Task, sends: readonly Dispatch[]): Promise<Settled>
   /** What the broker took back: drops it from the hand without a word to the broker. */
@@ -24,8 +27,13 @@ export interface Session {
 
 /** Wraps a source; leases are extended at a third of their time while anything is in hand. `freed` is called when the hand got emptier. */
 export function session(source: Source, clock: Clock, leaseMs: number | undefined, freed: () => void): Session {
-  const inHand = new Set<Task>()
-  const settling = settler(source)
+  const inHand = new Hand()
+  const settling = settler<Task>(source, (task, settled) => {
+    drop(task)
+    const { whenSettled } = task
+    task.whenSettled = undefined
+    whenSettled?.(task, settled)
+  })
   const closing = new AbortController()
   let over = false
   let cancel: (() => void) | undefined
@@ -58,31 +66,30 @@ export function session(source: Source, clock: Clock, leaseMs: number | undefine
     )
   }
   const drop = (task: Task): void => {
-    if (inHand.delete(task)) {
+    if (inHand.take(task)) {
       task.over = true
       freed()
+    }
+  }
+  const settleThen: Session['settleThen'] = (task, settlement, then) => {
+    if (over) drop(task)
+    // Also where a settlement is on its way: the first one counts.
+    if (task.over || task.whenSettled !== undefined) then(task, 'stale')
+    else {
+      task.whenSettled = then
+      settling.settle(settlement, task)
     }
   }
   return {
     source,
     inHand,
     hold(task) {
-      inHand.add(task)
+      inHand.put(task)
       beat()
     },
-    settle(task, settlement) {
-      if (task.over) return Promise.resolve('stale')
-      if (over) {
-        drop(task)
-        return Promise.resolve('stale')
-      }
-      return new Promise((resolve) =>
-        settling.settle(settlement, (settled) => {
-          drop(task)
-          resolve(settled)
-        }),
-      )
-    },
+    settle: (task, settlement) =>
+      new Promise((resolve) => settleThen(task, settlement, (_, settled) => resolve(settled))),
+    settleThen,
     async atomic(task, sends) {
       if (task.over || over || source.atomic === undefined) return 'stale'
       const { token } = task.arrival
@@ -104,7 +111,7 @@ export function session(source: Source, clock: Clock, leaseMs: number | undefine
       closing.abort()
       cancel?.()
       await source.close()
-      for (const task of [...inHand]) drop(task)
+      for (const task of inHand) drop(task)
     },
     get over() {
       return over

@@ -9,14 +9,12 @@ describe('settler', () => {
   it('makes one batch of what a turn settles, and answers each by its own result', async () => {
     const batches: Settlement[][] = []
     const answers = new Map<number, Settled>()
-    const all = settler({
-      settle: async (batch) => {
-        batches.push([...batch])
-        return batch.map(({ token }) => ((token as number) % 2 === 0 ? 'ok' : 'stale'))
-      },
-    })
-    for (let n = 0; n < 10; n++)
-      void Promise.resolve().then(() => all.settle(ack(n), (settled) => answers.set(n, settled)))
+    const settle = async (batch: readonly Settlement[]): Promise<readonly Settled[]> => {
+      batches.push([...batch])
+      return batch.map(({ token }) => ((token as number) % 2 === 0 ? 'ok' : 'stale'))
+    }
+    const all = settler<number>({ settle }, (n, settled) => answers.set(n, settled))
+    for (let n = 0; n < 10; n++) void Promise.resolve().then(() => all.settle(ack(n), n))
     await Promise.resolve()
     await new Promise(setImmediate)
     expect(batches.map((each) => each.length)).toEqual([10])
@@ -33,20 +31,19 @@ describe('settler', () => {
         async (steps) => {
           let underWay = 0
           let calls = 0
-          const all = settler({
-            settle: async (batch) => {
-              expect(++underWay).toBe(1)
-              const { turns = 0, fails = false } = steps[calls++ % steps.length] ?? {}
-              for (let n = 0; n < turns; n++) await new Promise(setImmediate)
-              underWay--
-              if (fails) throw new Error('gone')
-              return batch.map(() => 'ok' as const)
-            },
-          })
+          const settle = async (batch: readonly Settlement[]): Promise<readonly Settled[]> => {
+            expect(++underWay).toBe(1)
+            const { turns = 0, fails = false } = steps[calls++ % steps.length] ?? {}
+            for (let n = 0; n < turns; n++) await new Promise(setImmediate)
+            underWay--
+            if (fails) throw new Error('gone')
+            return batch.map(() => 'ok' as const)
+          }
           let token = 0
           const answers: Settled[] = []
+          const all = settler<number>({ settle }, (_, settled) => answers.push(settled))
           for (const { burst } of steps) {
-            for (let n = 0; n < burst; n++) all.settle(ack(token++), (settled) => answers.push(settled))
+            for (let n = 0; n < burst; n++) all.settle(ack(token), token++)
             await new Promise(setImmediate)
           }
           await all.idle()

@@ -1,16 +1,16 @@
 import type { Settled, Settlement, Source } from '../driver/seam.ts'
 
-/** Collects the settlements of a turn into batches, one under way at a time. Each is answered exactly once. */
-export interface Settler {
-  settle(settlement: Settlement, answer: (settled: Settled) => void): void
+/** Collects the settlements of a turn into batches, one under way at a time. Each is answered exactly once, by its `T`. */
+export interface Settler<T> {
+  settle(settlement: Settlement, of: T): void
   /** Resolves when nothing is under way or waiting. */
   idle(): Promise<void>
 }
 
 /** A settler of one source. What the source throws counts as `unknown`: the broker brings it again if it did not hold. */
-export function settler(source: Pick<Source, 'settle'>): Settler {
+export function settler<T>(source: Pick<Source, 'settle'>, answer: (of: T, settled: Settled) => void): Settler<T> {
   let batch: Settlement[] = []
-  let answers: ((settled: Settled) => void)[] = []
+  let owners: T[] = []
   let scheduled = false
   let underWay = false
   const idle: (() => void)[] = []
@@ -22,21 +22,21 @@ export function settler(source: Pick<Source, 'settle'>): Settler {
       for (const call of idle.splice(0)) call()
       return
     }
-    const [settlements, calls] = [batch, answers]
+    const [settlements, answered] = [batch, owners]
     batch = []
-    answers = []
+    owners = []
     underWay = true
     const finish = (results: readonly Settled[] | undefined): void => {
       underWay = false
-      for (let i = 0; i < calls.length; i++) calls[i]?.(results?.[i] ?? 'unknown')
+      for (let i = 0; i < answered.length; i++) answer(answered[i] as T, results?.[i] ?? 'unknown')
       flush()
     }
     source.settle(settlements).then(finish, () => finish(undefined))
   }
   return {
-    settle(settlement, answer) {
+    settle(settlement, of) {
       batch.push(settlement)
-      answers.push(answer)
+      owners.push(of)
       if (scheduled || underWay) return
       scheduled = true
       // After all promises of this turn: one batch for everything that the turn finished.

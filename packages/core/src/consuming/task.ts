@@ -1,11 +1,10 @@
 import type { Arrival, Failure } from '../driver/envelope.ts'
+import type { Settled } from '../driver/seam.ts'
 import { MessagingError } from '../errors.ts'
-import type { Delivery } from '../face/handling.ts'
-import type { Producer } from '../face/sending.ts'
 import type { LaneItem } from './lanes.ts'
 import type { Session } from './session.ts'
 
-/** One delivery on its way through a consumer: what has happened to it so far. */
+/** One delivery on its way through a consumer: what has happened to it so far. Made in one place with all its fields: the hot path meets one shape. */
 export class Task implements LaneItem {
   readonly arrival: Arrival
   readonly session: Session
@@ -16,7 +15,20 @@ export class Task implements LaneItem {
   history: readonly Failure[]
   /** Starts of the handler in this process. */
   starts = 0
+  /** Of the start that is under way: its number, and epoch ms if anybody wants to know how long it takes. */
+  attempt = 0
+  since = 0
+  /** Whether its handler runs. */
+  running = false
+  /** Whether its start alone was noted on the broker. */
+  marked = false
   over = false
+  /** Told once how its settlement ended. */
+  whenSettled: ((task: Task, settled: Settled) => void) | undefined
+  /** Its place in the hand. */
+  held = false
+  before: Task | undefined
+  after: Task | undefined
   #abort: AbortController | undefined
   #reason: unknown
 
@@ -29,10 +41,10 @@ export class Task implements LaneItem {
     this.history = arrival.history
   }
 
-  /** 1 on the first start: what the broker counted durably, or what failed before, and what was started here. */
-  attempt(counts: boolean): number {
+  /** Begins a start. The first is 1: what the broker counted durably, or what failed before, and what was started here. */
+  begin(counts: boolean): void {
     const durable = counts ? (this.arrival.deliveryCount ?? 1) : 1
-    return Math.max(durable + this.starts - 1, this.failures + 1)
+    this.attempt = Math.max(durable + this.starts - 1, this.failures + 1)
   }
 
   /** Made when somebody asks: most handlers never do. */
@@ -53,73 +65,6 @@ export class Task implements LaneItem {
     this.#reason = reason
     this.#abort?.abort(reason)
   }
-}
-
-const taskKey = Symbol('task')
-
-/** What came over the seam, of a delivery or of a copy that a middleware made of it. */
-export function arrivalOf(delivery: Delivery): Arrival | undefined {
-  return (delivery as { readonly [taskKey]?: Task })[taskKey]?.arrival
-}
-
-/** The same on every delivery: an accessor of its own in each object literal would cost three times the rest. */
-const signal: PropertyDescriptor & ThisType<Handed> = {
-  get() {
-    return this[taskKey].signal
-  },
-  enumerable: true,
-  configurable: true,
-}
-
-/** What a handler sees. Own properties, so that `{ ...delivery }` keeps them; the signal is made when it is read. */
-class Handed implements Omit<Delivery, 'signal'> {
-  readonly body: unknown
-  readonly id: string
-  readonly key: string | undefined
-  readonly tag: string | undefined
-  readonly headers: Delivery['headers']
-  readonly topic: string
-  readonly group: string
-  readonly attempt: number
-  readonly deliveryCount: number | undefined
-  readonly fence: bigint | undefined
-  readonly position: string | undefined
-  readonly sentAt: Date | undefined
-  readonly tx = undefined
-  readonly producer: Producer
-  readonly replay: boolean
-  readonly [taskKey]: Task
-
-  constructor(task: Task, body: unknown, group: string, attempt: number, replay: boolean, producer: Producer) {
-    const { arrival } = task
-    this.body = body
-    this.id = arrival.id
-    this.key = arrival.key
-    this.tag = arrival.tag
-    this.headers = arrival.headers
-    this.topic = arrival.topic
-    this.group = group
-    this.attempt = attempt
-    this.deliveryCount = arrival.deliveryCount
-    this.fence = arrival.fence
-    this.position = arrival.position
-    this.sentAt = arrival.sentAt === undefined ? undefined : new Date(arrival.sentAt)
-    this.producer = producer
-    this.replay = replay
-    this[taskKey] = task
-    Object.defineProperty(this, 'signal', signal)
-  }
-}
-
-/** A task as its handler sees it. */
-export function deliveryOf(
-  task: Task,
-  body: unknown,
-  group: string,
-  options: { readonly attempt: number; readonly replay: boolean; readonly producer: Producer },
-): Delivery {
-  return new Handed(task, body, group, options.attempt, options.replay, options.producer) as Handed &
-    Pick<Delivery, 'signal'>
 }
 
 /** Why a handler's signal aborts when its consumer stops. */

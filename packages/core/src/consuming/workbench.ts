@@ -1,9 +1,7 @@
 import type { Runtime } from '../broker/runtime.ts'
 import type { Arrival } from '../driver/envelope.ts'
 import { describe, MessagingError } from '../errors.ts'
-import type { Next } from '../face/extending.ts'
-import type { Delivery, Verdict } from '../face/handling.ts'
-import { type Handling, handling } from './handling.ts'
+import { type Chain, type Handling, handling } from './handling.ts'
 import { type Lanes, lanes } from './lanes.ts'
 import { type Brought, redelivery } from './redelivery.ts'
 import type { Session } from './session.ts'
@@ -23,27 +21,34 @@ export class Workbench {
   /** Wait in hand for their next try, with what cancels the wait. */
   readonly #suspended = new Map<Task, () => void>()
   readonly #gaveUp: (error: unknown) => void
+  /** Signals of lost deliveries that are listened to: each is shared by all that are lost together. */
+  readonly #heard = new WeakSet<AbortSignal>()
+  #lastHeard: AbortSignal | undefined
+  #session: Session | undefined
   #closing = false
-  #movedAt = 0
+  #moves = 0
   #quiet: (() => void)[] = []
 
   /** `gaveUp` is told why a replay cannot go on. */
-  constructor(runtime: Runtime, settings: Settings, chain: Next<Delivery, Verdict>, gaveUp: (error: unknown) => void) {
+  constructor(runtime: Runtime, settings: Settings, chain: Chain, gaveUp: (error: unknown) => void) {
     this.#runtime = runtime
     this.#settings = settings
     this.#gaveUp = gaveUp
-    this.#lanes = lanes(settings.concurrency, (task) => void this.#run(task), runtime.alone)
+    this.#lanes = lanes(settings.concurrency, (task) => this.#run(task), runtime.alone)
     const bring = redelivery(runtime, settings, (task) => this.#breakLane(task))
-    this.#handling = handling(runtime, settings, chain, bring, this.counts)
+    this.#handling = handling(runtime, settings, chain, bring, this.counts, {
+      ended: (task, brought) => this.#ended(task, brought),
+      fault: (task, error) => this.#fault(task, error),
+    })
   }
 
   get running(): number {
     return this.#lanes.running
   }
 
-  /** Epoch ms of the last message that was settled or taken in while nothing was in hand; undefined while nothing is in hand. */
-  get workingSince(): number | undefined {
-    return this.#isIdle() ? undefined : this.#movedAt
+  /** Rises whenever a message ends, or comes while nothing is in hand; undefined while nothing is in hand. */
+  get moves(): number | undefined {
+    return this.#isIdle() ? undefined : this.#moves
   }
 
   /** Takes a delivery in; it starts when its lane and the concurrency allow. */
@@ -61,8 +66,9 @@ export class Workbench {
       void from.settle(task, { token: arrival.token, verdict: 'ack' })
       return
     }
-    if (this.#isIdle()) this.#movedAt = this.#runtime.clock.now()
-    arrival.lost?.addEventListener('abort', () => this.#takenBack(task), { once: true })
+    if (this.#isIdle()) this.#moves++
+    this.#session = from
+    if (arrival.lost !== undefined && arrival.lost !== this.#lastHeard) this.#hear(arrival.lost, from)
     this.#lanes.add(task)
   }
 
@@ -94,9 +100,9 @@ export class Workbench {
     this.handBack()
   }
 
-  /** Tells the handlers that run that it is over. */
+  /** Tells the handlers that run that it is over: what an earlier session brought was told when that went. */
   abort(): void {
-    for (const task of this.#inHand) task.abort(stopped())
+    for (const task of this.#session?.inHand ?? []) if (task.running) task.abort(stopped())
   }
 
   /** What this session brought is no longer ours: what has not started is forgotten, what runs is told. */
@@ -113,30 +119,38 @@ export class Workbench {
     for (const task of session.inHand) task.abort(reason)
   }
 
-  readonly #inHand = new Set<Task>()
-
-  async #run(task: Task): Promise<void> {
-    this.#inHand.add(task)
-    let brought: Brought
-    try {
-      if (task.over) brought = 'stale'
-      else brought = this.#closing ? await this.#giveBack(task) : await this.#handling.handle(task)
-    } catch (error) {
-      this.#runtime.events.say(
-        `a fault in the consumer of ${this.#settings.name}; the message goes back: ${describe(error)}`,
-      )
-      brought = await this.#giveBack(task)
+  #run(task: Task): void {
+    if (task.over) this.#ended(task, 'stale')
+    else if (this.#closing) this.#back(task)
+    else {
+      task.running = true
+      this.#handling.handle(task)
     }
-    this.#inHand.delete(task)
+  }
+
+  #fault(task: Task, error: unknown): void {
+    this.#runtime.events.say(
+      `a fault in the consumer of ${this.#settings.name}; the message goes back: ${describe(error)}`,
+    )
+    this.#back(task)
+  }
+
+  #back(task: Task): void {
+    void this.#giveBack(task).then((settled) => this.#ended(task, settled))
+  }
+
+  #ended(task: Task, brought: Brought): void {
+    task.running = false
     if (this.#handling.gaveUp !== undefined) this.#gaveUp(this.#handling.gaveUp)
     if (typeof brought === 'object' && !task.over) {
-      if (!this.#closing) return this.#suspend(task, brought.waitMs)
-      brought = await this.#giveBack(task)
+      if (this.#closing) this.#back(task)
+      else this.#suspend(task, brought.waitMs)
+      return
     }
-    this.#movedAt = this.#runtime.clock.now()
+    this.#moves++
     if (brought !== 'ok') this.#breakLane(task)
     this.#lanes.done(task)
-    if (this.#isIdle()) for (const call of this.#quiet.splice(0)) call()
+    if (this.#quiet.length > 0 && this.#isIdle()) for (const call of this.#quiet.splice(0)) call()
   }
 
   #suspend(task: Task, waitMs: number): void {
@@ -160,6 +174,16 @@ export class Workbench {
     if (task.lane !== undefined) for (const each of this.#lanes.clearLane(task.lane)) void this.#giveBack(each)
   }
 
+  #hear(lost: AbortSignal, from: Session): void {
+    this.#lastHeard = lost
+    if (this.#heard.has(lost)) return
+    this.#heard.add(lost)
+    const takenBack = (): void => {
+      for (const task of from.inHand) if (task.arrival.lost === lost) this.#takenBack(task)
+    }
+    lost.addEventListener('abort', takenBack, { once: true })
+  }
+
   #takenBack(task: Task): void {
     const { id, lost } = task.arrival
     task.abort(lost?.reason ?? new MessagingError('stale', `the broker took message ${id} back`))
@@ -168,10 +192,11 @@ export class Workbench {
   }
 
   #laneOf(arrival: Arrival): string | undefined {
-    const { order } = this.#settings
+    const { order, parts } = this.#settings
     if (order === 'none') return undefined
     if (order === 'topic') return arrival.topic
-    return arrival.key === undefined ? undefined : `${arrival.topic}\n${arrival.key}`
+    // A pattern reads many topics, each with keys of its own.
+    return arrival.key === undefined || parts !== undefined ? arrival.key : `${arrival.topic}\n${arrival.key}`
   }
 
   #isIdle(): boolean {

@@ -16,8 +16,8 @@ export {
   show,
   whole,
 } from '../checked.ts'
+export { arrivalOf, deliveryWith } from '../consuming/delivery.ts'
 export type { ConsumerOverride } from '../consuming/settings.ts'
-export { arrivalOf } from '../consuming/task.ts'
 export { describe, type ErrorCode, isMessagingError, MessagingError } from '../errors.ts'
 export { extension, type Inner, innerOf, type Subscribed } from '../extension.ts'
 export type { ListedTopic } from '../face/operating.ts'

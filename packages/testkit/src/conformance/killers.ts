@@ -304,7 +304,7 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
     own: ['reschedule.earlier-and-later'],
   },
   'reuse-buffers': {
-    own: ['handling.window'],
+    own: ['receive.bodies-stay'],
   },
   'seek-nothing': {
     own: ['seek.back', 'seek.to-the-end', 'selecting.seek'],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Arrival } from '@posthorn/core/driver'
 import type { Chapter } from '../scenario.ts'
 
 /** What `Source.receive` promises. */
@@ -19,6 +20,21 @@ export const receive: Chapter = {
           assert.ok(got.length <= 3, `${got.length} came`)
           seen += got.length
         }
+      },
+    },
+    {
+      id: 'receive.bodies-stay',
+      says: 'the body of a delivery stays as it came while later ones are received and settled',
+      run: async (stage) => {
+        const { driver, topic } = await stage.declared()
+        const messages = stage.messages(topic, 4)
+        await stage.send(driver, messages)
+        const member = await stage.open(driver, topic)
+        const got: Arrival[] = []
+        while (got.length < messages.length) got.push(...(await member.some(1)))
+        await member.settle(got.slice(2).map(({ token }) => ({ token, verdict: 'ack' })))
+        const sent = new Map(messages.map(({ id, body }) => [id, Buffer.from(body).toString()]))
+        for (const { id, body } of got) assert.equal(Buffer.from(body).toString(), sent.get(id))
       },
     },
     {
