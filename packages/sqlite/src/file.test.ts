@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { isMessagingError } from '@posthorn/core'
 import { expect, test } from 'vitest'
 import { connected, freshPath, membership, message, never, texts, topicOf } from '../test/stage.ts'
-import { schemaVersion } from './schema.ts'
+import { migrate, migrations, versionOf } from './schema.ts'
+import { sqlOf } from './sql.ts'
 
 const coded =
   (code: Parameters<typeof isMessagingError>[1]) =>
@@ -29,24 +30,20 @@ test('a file of a newer version is refused and named', async () => {
   database.close()
 })
 
-test('a file of an older version is brought up to this one, and keeps what is in it', async () => {
+test('a file of an older version is brought up and keeps what is in it; who knows only the older one refuses it then', async () => {
   const path = freshPath()
   const driver = await connected(path)
   await driver.declare(topicOf('t'), never)
   await driver.send([message('t', 'kept')], { signal: never })
-  await driver.close()
   const database = new DatabaseSync(path)
-  database.exec("ALTER TABLE posthorn_held DROP COLUMN spec; UPDATE posthorn_meta SET value = 1 WHERE name = 'version'")
-  const again = await connected(path)
-  const columns = database.prepare("SELECT name FROM pragma_table_info('posthorn_held')").all()
-  expect(columns).toContainEqual({ name: 'spec' })
-  expect(database.prepare("SELECT value FROM posthorn_meta WHERE name = 'version'").get()).toEqual({
-    value: schemaVersion,
-  })
+  migrate(sqlOf(database), path, [...migrations, ['ALTER TABLE posthorn_held ADD COLUMN colour TEXT']])
+  expect(versionOf(sqlOf(database))).toBe(migrations.length + 1)
   database.close()
-  const source = await again.open(membership(topicOf('t')), never)
+  // Who had it open before goes on.
+  const source = await driver.open(membership(topicOf('t')), never)
   expect(texts(await source.receive(1, never))).toBe('kept')
-  await again.close()
+  await driver.close()
+  await expect(connected(path)).rejects.toThrow(/newer Posthorn/)
 })
 
 test('a damaged file is refused with what to do, at the opening or at the first use of what is damaged', async () => {

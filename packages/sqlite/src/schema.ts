@@ -3,9 +3,6 @@ import type { Sql } from './sql.ts'
 
 /** 'Post', so that `file` and we know whose a database is that holds nothing else. */
 const applicationId = 0x506f7374
-/** Written to `posthorn_meta`, not to `user_version`: that one is the application's own, whose tables may live in the same file. */
-export const schemaVersion = 1
-
 /** What a message consists of wherever it lies. `type` null: application/json, '': none. `head`: headers and rare fields as JSON. */
 const message = 'id TEXT, key TEXT, tag TEXT, body BLOB, type TEXT, sent INTEGER, head TEXT'
 
@@ -66,8 +63,11 @@ const tables = [
   'CREATE TABLE posthorn_bucket (ns TEXT, space TEXT, name TEXT, tokens REAL NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (ns, space, name)) WITHOUT ROWID',
 ] as const
 
-/** What leads from a version to the next; `migrations[0]` makes version 1. */
-const migrations: readonly (readonly string[])[] = [tables]
+/** What leads from a version to the next; the first makes version 1. */
+export const migrations: readonly (readonly string[])[] = [tables]
+
+/** Written to `posthorn_meta`, not to `user_version`: that one is the application's own, whose tables may live in the same file. */
+export const schemaVersion = migrations.length
 
 /** The version in the file; 0 where it has none of our tables. */
 export function versionOf(sql: Sql): number {
@@ -78,19 +78,19 @@ export function versionOf(sql: Sql): number {
 }
 
 /** Brings the tables to this version, within the caller's write transaction: of many who start at once one does it. */
-export function migrate(sql: Sql, path: string): void {
+export function migrate(sql: Sql, path: string, steps: readonly (readonly string[])[] = migrations): void {
   const found = versionOf(sql)
-  if (found > schemaVersion)
+  if (found > steps.length)
     throw new MessagingError(
       'unsupported',
-      `${path} was written by a newer Posthorn (tables of version ${found}, this one knows ${schemaVersion}); upgrade @posthorn/sqlite`,
+      `${path} was written by a newer Posthorn (tables of version ${found}, this one knows ${steps.length}); upgrade @posthorn/sqlite`,
     )
-  if (found === schemaVersion) return
+  if (found === steps.length) return
   const empty = Number(sql.database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']) === 0
-  for (const step of migrations.slice(found)) for (const text of step) sql.database.exec(text)
+  for (const step of steps.slice(found)) for (const text of step) sql.database.exec(text)
   sql.database
     .prepare("INSERT INTO posthorn_meta VALUES ('version', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
-    .run(schemaVersion)
+    .run(steps.length)
   // A file that holds an application's tables may bear the application's mark.
   if (empty) sql.database.exec(`PRAGMA application_id = ${applicationId}`)
 }
