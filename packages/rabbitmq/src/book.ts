@@ -16,12 +16,12 @@ export interface Card {
 
 /** Writes down what is about to be made, unless it is there already. Where topology belongs to others, nothing is written. */
 export async function note(on: Declaring, cards: readonly Card[], signal: AbortSignal): Promise<void> {
-  const { link, context, names } = on
+  const { writes, context, names } = on
   if (context.topology !== 'declare') return
   const missing = await unmade(on, cards, signal)
   if (missing.length === 0) return
   const about = 'writing down topics'
-  await onConfirmChannel(link, context.clock, about, signal, async (channel) => {
+  await onConfirmChannel(writes, context.clock, about, signal, async (channel) => {
     await establish(channel, [bookStep(names)], 'declare', about)
     for (const card of missing) channel.sendToQueue(names.book, Buffer.from(JSON.stringify(card)), { persistent: true })
     await channel.waitForConfirms()

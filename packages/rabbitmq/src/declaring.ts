@@ -24,6 +24,8 @@ import { establish, onChannel } from './topology.ts'
 /** What is needed to make things on the broker and to remember them. */
 export interface Declaring {
   readonly link: Link
+  /** For what is published on the way: never the connection that deliveries come by, which the broker would block with it. */
+  readonly writes: Link
   readonly names: Names
   readonly routes: Routes
   readonly settings: RabbitSettings

@@ -47,7 +47,17 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   const { sending, consuming } = links
   const sender = senderOn(sending, maxBytes)
   const sources = new Set<OpenSource>()
-  const declaring: Declaring = { link: sending, names, routes, settings, context }
+  const declaring: Declaring = {
+    // A connection that is blocked for publishing is not read from at all: who consumes must get on, to make room.
+    get link() {
+      return sending.blocked === undefined ? sending : consuming
+    },
+    writes: sending,
+    names,
+    routes,
+    settings,
+    context,
+  }
   const open = (): void => {
     if (over) throw closed('this connection to RabbitMQ')
   }
@@ -178,7 +188,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
         queues = routes.groupQueues(name, group)
       }
       const known = queues === undefined || queues === 'delivery' ? [names.queue(name, group)] : queues
-      const lag = await onChannel(sending, clock, `the lag of ${group} on ${name}`, signal, (channel) =>
+      const lag = await onChannel(declaring.link, clock, `the lag of ${group} on ${name}`, signal, (channel) =>
         backlogOf(channel, known),
       )
       const ours = [...sources].filter((each) => each.subscription.group === group && nameOf(each) === name)
