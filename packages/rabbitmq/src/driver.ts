@@ -25,6 +25,7 @@ import { type OpenSource, openSource, type SourceHost, type Tries } from './sour
 import { readingOf } from './subscribing.ts'
 import { removeTopic, topicsIn } from './topics.ts'
 import { onChannel } from './topology.ts'
+import { verifying } from './verifying.ts'
 
 /** The client behind the driver: `broker.driver.client`. */
 export interface RabbitClient {
@@ -58,6 +59,9 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     settings,
     context,
   }
+  const verified = verifying(clock, async (topic) => {
+    if (!over && context.topology !== 'none') await declareTopic(declaring, topic, context.signal)
+  })
   const open = (): void => {
     if (over) throw closed('this connection to RabbitMQ')
   }
@@ -136,6 +140,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     async declare(topic, signal) {
       open()
       await declareTopic(declaring, topic, signal)
+      verified.declared(topic)
     },
     async send(batch, { signal, atomic, tx }: SendControl) {
       if (over) return batch.map(() => ({ ok: false, error: closed('this connection to RabbitMQ') }))
@@ -144,6 +149,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
           'unsupported',
           "RabbitMQ's transactions are not atomic, so a batch cannot be sent all or none; use a store's outbox ({ tx })",
         )
+      for (const [i, { topic }] of batch.entries()) if (i === 0 || topic !== batch[i - 1]?.topic) verified.sent(topic)
       const out = await placed(batch, signal)
       const ready = out.filter((each): each is Outgoing => !(each instanceof MessagingError))
       if (ready.length === out.length) return sender.send(ready, signal)
@@ -195,7 +201,10 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
       return { ...lag, backlog: lag.backlog + ours.reduce((sum, each) => sum + each.unsettled, 0) }
     },
     topics: (signal) => topicsIn(declaring, signal),
-    remove: (topic, signal) => removeTopic(declaring, topic, signal),
+    async remove(topic, signal) {
+      await removeTopic(declaring, topic, signal)
+      verified.forget(topic)
+    },
     async health() {
       const troubled = [...sources].find((each) => each.trouble !== undefined)
       const check = (name: string, link: Link, needed: boolean) => ({
@@ -212,7 +221,10 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
                 : 'not needed yet',
       })
       return [
-        check('rabbitmq sending', sending, !over),
+        {
+          ...check('rabbitmq sending', sending, !over),
+          ...(verified.trouble === undefined ? {} : { ok: false, detail: verified.trouble.message }),
+        },
         {
           ...check('rabbitmq consuming', consuming, sources.size > 0),
           ...(troubled?.trouble === undefined ? {} : { ok: false, detail: troubled.trouble.message }),

@@ -3,6 +3,7 @@ import { defineAdapter, type Traits } from '@posthorn/core/driver'
 import { connectTo, maxBytes, type RabbitClient } from './driver.ts'
 import { longestDelayMs } from './ladder.ts'
 import { optionsFromUrl, type RabbitMapping, type RabbitOptions, settingsOf } from './options.ts'
+import { recheckMs } from './verifying.ts'
 
 export type { RabbitClient } from './driver.ts'
 export type { RabbitMapping, RabbitOptions, RabbitTls } from './options.ts'
@@ -34,6 +35,7 @@ const traits: Traits = {
   partialFailure: true,
   leaseMs: undefined,
   holdMs,
+  recheckMs,
   // The broker counts what it gave out, also what was only prefetched and given back.
   counts: false,
   inFlight: 32,

@@ -243,6 +243,8 @@ export interface Traits {
   readonly partialFailure: boolean
   /** Deliveries must be extended before this; undefined: they are ours while connected. */
   readonly leaseMs: number | undefined
+  /** Where no history keeps messages: how often the driver looks again, while messages are sent, whether their groups are there. */
+  readonly recheckMs?: number | undefined
   /** Longest that a delivery may be held in hand, extended or not; undefined: any. */
   readonly holdMs: number | undefined
   /** `deliveryCount` counts starts durably, so `attempt` survives a crash. */
