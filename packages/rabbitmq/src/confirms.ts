@@ -1,16 +1,9 @@
 // Publishing with confirms: a ring of slots and one promise per batch, none per message.
 import { MessagingError, type SendResult } from '@posthorn/core/driver'
-import type { ConfirmChannel, Message, Options } from 'amqplib'
+import type { ConfirmChannel, Message } from 'amqplib'
 import { aborted, gone, translated } from './errors.ts'
-
-/** A message that is ready to be written. */
-export interface Outgoing {
-  readonly id: string
-  readonly exchange: string
-  readonly key: string
-  readonly body: Buffer
-  readonly properties: Options.Publish
-}
+import type { Outgoing } from './frames.ts'
+import { outletOf } from './outlet.ts'
 
 /** A confirm channel that answers for each message. */
 export interface Publisher {
@@ -36,30 +29,8 @@ interface Run {
 const ring = 4_096
 const held: SendResult = Object.freeze({ ok: true, position: undefined })
 
-/** What is under a connection: holding its writes back for a moment makes one of many. */
-export interface Corked {
-  cork(): void
-  uncork(): void
-}
-
-/**
- * Publishes on a fresh confirm channel, which nobody else uses. `tooLong` hears the broker's limit when it closed the channel over it.
- * amqplib writes each message to the socket by itself; with `socket` those of a turn go in one call of the system.
- */
-export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) => void, socket?: Corked): Publisher {
-  let corked = false
-  /** amqplib hands a turn's frames to the socket in the next `setImmediate`; the one after that lets them go. */
-  const together = (): void => {
-    if (corked || socket === undefined) return
-    corked = true
-    socket.cork()
-    setImmediate(() =>
-      setImmediate(() => {
-        corked = false
-        socket.uncork()
-      }),
-    )
-  }
+/** Publishes on a fresh confirm channel, which nobody else uses. `tooLong` hears the broker's limit when it closed the channel over it. */
+export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) => void): Publisher {
   const runs = new Array<Run | undefined>(ring).fill(undefined)
   const places = new Uint32Array(ring)
   /** Delivery tags from 1 on: the lowest that is unconfirmed, and the next to be given. */
@@ -107,16 +78,15 @@ export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) =>
     else returned.set(name, count - 1)
     return true
   }
-  /** Writes what it may of a run; whether all of it is written. */
+  /** Writes what it may of a run; whether all of it is written. `flush` lets it go. */
   const write = (run: Run): boolean => {
     while (run.written < run.batch.length) {
       if (run.open === 0) return true
       if (full || blocked !== undefined || next - low >= ring) return false
-      together()
       const place = run.written++
       const message = run.batch[place] as Outgoing
       try {
-        full = !channel.publish(message.exchange, message.key, message.body, message.properties)
+        full = !outlet.write(message)
         const slot = next++ & (ring - 1)
         runs[slot] = run
         places[slot] = place
@@ -132,8 +102,12 @@ export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) =>
     }
     return true
   }
+  const flush = (): void => {
+    if (!dead && !outlet.flush()) full = true
+  }
   const resume = (): void => {
     while (stalled.length > 0 && write(stalled[0] as Run)) stalled.shift()
+    flush()
   }
   const die = (): void => {
     if (dead) return
@@ -158,7 +132,7 @@ export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) =>
     )
     returned.set(name, (returned.get(name) ?? 0) + 1)
   })
-  channel.on('drain', () => {
+  const outlet = outletOf(channel, () => {
     full = false
     resume()
   })
@@ -188,6 +162,7 @@ export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) =>
         if (dead) return fail(run, (message) => lost(message, false, why, undefined))
         signal.addEventListener('abort', stop, { once: true })
         if (stalled.length > 0 || !write(run)) stalled.push(run)
+        flush()
       })
     },
     block(reason) {

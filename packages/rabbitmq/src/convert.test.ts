@@ -3,6 +3,7 @@ import type { Message, MessageProperties } from 'amqplib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { arrivalOf, propertiesOf } from './convert.ts'
+import { mark } from './frames.ts'
 import { namesIn } from './names.ts'
 
 const names = namesIn('n')
@@ -56,7 +57,7 @@ describe('a message on its way', () => {
   it('keeps headers whose names mean something to the broker, and drops those of the broker', () => {
     const headers = { CC: 'a', 'x-death': 'b', 'x-delivery-count': '9', 'x-request-id': 'c', __proto__x: 'd' }
     const out = propertiesOf({ ...plain, headers }, names, 0)
-    expect(Object.keys(out.headers)).not.toContain('CC')
+    expect(Object.keys(out.headers ?? {})).not.toContain('CC')
     const arrival = arrived(carried({ ...out, headers: { ...out.headers, 'x-delivery-count': 2, 'x-death': [] } }))
     expect({ ...arrival.headers }).toEqual(headers)
     expect(arrival.deliveryCount).toBe(3)
@@ -67,7 +68,12 @@ describe('a message on its way', () => {
     const message = { ...plain, id: long, contentType: long, correlationId: long }
     const out = propertiesOf(message, names, 0)
     expect(out.messageId).toBeUndefined()
-    expect(arrived(carried(out))).toMatchObject({ id: long, contentType: long, correlationId: long, foreign: false })
+    expect(arrived(carried({ ...out, appId: mark }))).toMatchObject({
+      id: long,
+      contentType: long,
+      correlationId: long,
+      foreign: false,
+    })
   })
 
   it('of a stranger has the same id however often it comes, and another if it differs', () => {

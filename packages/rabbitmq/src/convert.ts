@@ -8,11 +8,9 @@ import {
   MessagingError,
   type WireField,
 } from '@posthorn/core/driver'
-import type { Message, Options } from 'amqplib'
+import type { Message } from 'amqplib'
+import { mark, type Properties } from './frames.ts'
 import type { Names } from './names.ts'
-
-/** Property by which we know our own messages, since the lean ones have no header of ours. */
-const mark = 'ph'
 
 /** Longest property and header name of AMQP. */
 const longestShort = 255
@@ -35,15 +33,11 @@ const reserved =
   /^(?:CC|BCC|__proto__|x-(?:first-|last-)?death(?:-.*)?|x-delivery-count|x-acquired-count|x-match|ph-h-.*)$/
 const escaped = 'ph-h-'
 
-/** A message as `publish` takes it. `nowMs` is when, for its expiry. */
-export function propertiesOf(message: Dispatch, names: Names, nowMs: number): Options.Publish {
+/** What goes before the body of a message. `nowMs` is when, for its expiry. */
+export function propertiesOf(message: Dispatch, names: Names, nowMs: number): Properties {
   const { id, contentType, correlationId, replyTo, sentAt, expiresAt, priority } = message
   const odd = oddFields(message)
-  const out: Options.Publish = {
-    persistent: true,
-    mandatory: true,
-    appId: mark,
-  }
+  const out: Properties = {}
   if (odd === undefined || odd.has('id')) out.messageId = id
   if (contentType !== undefined && (odd === undefined || odd.has('contentType'))) out.contentType = contentType
   if (correlationId !== undefined && (odd === undefined || odd.has('correlationId'))) out.correlationId = correlationId

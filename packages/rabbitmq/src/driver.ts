@@ -10,11 +10,11 @@ import type {
 import { MessagingError } from '@posthorn/core/driver'
 import type { ChannelModel } from 'amqplib'
 import { backlogOf, shelfIn } from './admin.ts'
-import type { Outgoing } from './confirms.ts'
 import { type Link, linkTo } from './connection.ts'
 import { propertiesOf } from './convert.ts'
 import { type Declaring, declareTopic, provide } from './declaring.ts'
 import { closed, translated } from './errors.ts'
+import type { Outgoing } from './frames.ts'
 import type { NoteStore } from './marks.ts'
 import { namesIn } from './names.ts'
 import { notesOf } from './notes.ts'
@@ -77,7 +77,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
       id: copy.id,
       exchange: '',
       key: queue,
-      body: bufferOf(copy.body),
+      body: copy.body,
       properties: propertiesOf(copy, names, clock.now()),
     }
     const [result] = await sender.send([outgoing], AbortSignal.timeout(againMs))
@@ -106,7 +106,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
               id: message.id,
               exchange: target.exchange,
               key: target.key,
-              body: bufferOf(message.body),
+              body: message.body,
               properties,
             }
           }
@@ -244,9 +244,6 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
 const againMs = 10_000
 
 const unplaced = new MessagingError('internal', 'a message was not placed')
-
-const bufferOf = (body: Uint8Array): Buffer =>
-  Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 
 const nameOf = ({ subscription: { source } }: OpenSource): string =>
   'pattern' in source ? source.pattern : source.name

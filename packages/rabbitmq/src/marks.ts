@@ -91,8 +91,8 @@ export function readUpTo(channel: Channel, stream: string, last: string): Promis
       channel.ack(message)
       const { messageId, headers } = message.properties
       if (messageId === last) return resolve(notes)
-      const lone: unknown = headers?.['lone']
-      if (typeof messageId === 'string' && typeof lone === 'number') notes.push({ name: messageId, lone })
+      const lone = Number(headers?.['lone'] ?? Number.NaN)
+      if (typeof messageId === 'string' && Number.isInteger(lone)) notes.push({ name: messageId, lone })
       return undefined
     }
     channel

@@ -25,12 +25,7 @@ export function notesOf(on: Declaring & { readonly sender: Sender }, topic: stri
           exchange: '',
           key: stream,
           body: Buffer.alloc(0),
-          properties: {
-            persistent: true,
-            mandatory: true,
-            messageId,
-            ...(lone === undefined ? {} : { headers: { lone } }),
-          },
+          properties: { messageId, ...(lone === undefined ? {} : { headers: { lone: lone.toString() } }) },
         },
       ],
       AbortSignal.timeout(noteMs),

@@ -1,8 +1,9 @@
 import type { SendResult } from '@posthorn/core/driver'
 import type { Channel } from 'amqplib'
-import { type Corked, type Outgoing, overLimit, type Publisher, publisherOn } from './confirms.ts'
+import { overLimit, type Publisher, publisherOn } from './confirms.ts'
 import type { Link } from './connection.ts'
 import { aborted, translated } from './errors.ts'
+import type { Outgoing } from './frames.ts'
 
 /** The sending half of a driver: one confirm channel, made again when it is gone. */
 export interface Sender {
@@ -29,8 +30,7 @@ export function senderOn(link: Link, maxBytes: number): Sender {
     const lower = (most: number): void => {
       limit = Math.min(limit, most)
     }
-    const { stream } = model.connection as unknown as { readonly stream?: Corked }
-    publisher = publisherOn(channel, lower, stream)
+    publisher = publisherOn(channel, lower)
     publisher.block(link.blocked)
     return publisher
   }
