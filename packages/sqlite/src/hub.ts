@@ -1,3 +1,4 @@
+import { durableLog } from './durable.ts'
 import { isBusy, translated } from './errors.ts'
 import { canonical, type OpenFile, openFile } from './file.ts'
 import type { SqliteSettings } from './options.ts'
@@ -76,7 +77,12 @@ async function opened(path: string, settings: SqliteSettings, timeoutMs: number)
   const file = await openFile(path, timeoutMs)
   return {
     file,
-    writer: writerOf(file.writer, { path, synchronous: settings.synchronous, busyMs }),
+    writer: writerOf(file.writer, {
+      path,
+      synchronous: settings.synchronous,
+      busyMs,
+      durable: settings.synchronous === 'full' ? durableLog(path) : undefined,
+    }),
     wake: wakeOf(file.writer, path, settings.probeMs),
   }
 }

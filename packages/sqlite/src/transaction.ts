@@ -110,7 +110,7 @@ export async function inTransaction<R>(hub: Hub, work: (tx: SqliteTransaction) =
   try {
     const result = await flows.run(flow, () => work(tx))
     tx.end()
-    ;(await begun)?.commit()
+    await (await begun)?.commit()
     return result
   } catch (error) {
     tx.end()

@@ -1,9 +1,10 @@
 import { isMessagingError } from '@posthorn/core'
 import { expect, test } from 'vitest'
 import { freshPath } from '../test/stage.ts'
+import { openFile } from './file.ts'
 import { hubOf } from './hub.ts'
 import { settingsOf } from './options.ts'
-import type { Work } from './writer.ts'
+import { type Work, writerOf } from './writer.ts'
 
 const level = ({ sql }: Work): unknown => sql.database.prepare('PRAGMA synchronous').get()?.['synchronous']
 
@@ -16,10 +17,28 @@ test('what must survive a loss of power is synced, however often it alternates w
   }
   // One that must is enough for all of its transaction.
   expect(await Promise.all([hub.writer.write(level, { sync: false }), hub.writer.write(level)])).toEqual([2, 2])
-  const held = await hub.writer.begin()
-  expect(level(held.work)).toBe(2)
-  held.rollback()
   await hub.release()
+})
+
+test('a held transaction gives the lock up at once, and is told of its commit when the disk has it', async () => {
+  const path = freshPath()
+  const file = await openFile(path, 1_000)
+  const disk = Promise.withResolvers<void>()
+  const durable = { settle: () => disk.promise, close: async () => {} }
+  const writer = writerOf(file.writer, { path, synchronous: 'full', busyMs: 1_000, durable })
+  const held = await writer.begin()
+  held.work.sql.database.exec('CREATE TABLE t (n INTEGER)')
+  let told = false
+  const commit = held.commit().then(() => {
+    told = true
+  })
+  expect(await writer.write(({ sql }) => sql.run('INSERT INTO t VALUES (1)'))).toBe(1)
+  const next = await writer.begin()
+  next.rollback()
+  expect(told).toBe(false)
+  disk.resolve()
+  await commit
+  await writer.close()
 })
 
 test("with synchronous: 'normal' nothing is synced on its own", async () => {
@@ -52,7 +71,7 @@ test('what was aborted while it waited was not written, and says so at once', as
   const writing = hub.writer.write(({ sql }) => sql.run('DELETE FROM posthorn_meta'), { signal: stop.signal })
   stop.abort()
   await expect(writing).rejects.toSatisfy((error) => isMessagingError(error, 'aborted') && error.outcome === 'failed')
-  held.commit()
+  await held.commit()
   expect(await hub.read((sql) => sql.row('SELECT count(*) AS n FROM posthorn_meta')?.['n'])).toBe(1)
   await hub.release()
 })

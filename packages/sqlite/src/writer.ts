@@ -1,3 +1,4 @@
+import type { Durable } from './durable.ts'
 import { type Ends, endsOf } from './ends.ts'
 import { closed, isBusy, translated } from './errors.ts'
 import { type Job, type Queue, queueOf } from './queue.ts'
@@ -16,7 +17,8 @@ export interface Work {
 /** A transaction that somebody holds across awaits. */
 export interface HeldTransaction {
   readonly work: Work
-  commit(): void
+  /** The lock is free at once; resolves when what is committed is durable, which transactions that end meanwhile share. */
+  commit(): Promise<void>
   rollback(): void
 }
 
@@ -45,6 +47,8 @@ export interface WriterSettings {
   readonly synchronous: 'full' | 'normal'
   /** How long to wait for another process's lock. */
   readonly busyMs: number
+  /** What held transactions wait for at their end; undefined where a loss of power may take the last of them. Closed with the writer. */
+  readonly durable: Durable | undefined
 }
 
 /** At most so many pieces of work in one transaction, so that a full queue does not hold the event loop. */
@@ -61,6 +65,7 @@ class FileWriter implements Writer {
   readonly #path: string
   readonly #busyMs: number
   readonly #transactions: Transactions
+  readonly #durable: Durable | undefined
   readonly #ends: Ends
   readonly #queue: Queue
   #scheduled = false
@@ -71,11 +76,12 @@ class FileWriter implements Writer {
   #over = false
   #ended: (() => void) | undefined
 
-  constructor(sql: Sql, { path, synchronous, busyMs }: WriterSettings) {
+  constructor(sql: Sql, { path, synchronous, busyMs, durable }: WriterSettings) {
     this.#sql = sql
     this.#path = path
     this.#busyMs = busyMs
     this.#transactions = transactionsOf(sql, synchronous)
+    this.#durable = durable
     this.#ends = endsOf(sql)
     this.#queue = queueOf(path)
   }
@@ -97,10 +103,11 @@ class FileWriter implements Writer {
 
   close(): Promise<void> {
     this.#over = true
-    return new Promise((resolve) => {
+    const drained = new Promise<void>((resolve) => {
       this.#ended = resolve
       this.#schedule()
     })
+    return drained.then(() => this.#durable?.close())
   }
 
   #add(run: Job['run'], sync: boolean, signal: AbortSignal | undefined): Promise<unknown> {
@@ -174,7 +181,7 @@ class FileWriter implements Writer {
 
   #hold(job: Job): void {
     try {
-      this.#transactions.begin(true)
+      this.#transactions.begin(false)
     } catch (error) {
       if (isBusy(error)) {
         this.#wait(error)
@@ -211,7 +218,10 @@ class FileWriter implements Writer {
     }
     return {
       work: { sql: this.#sql, ends: undefined, after: (call) => void afters.push(call) },
-      commit: () => end('commit'),
+      commit: async () => {
+        end('commit')
+        await this.#durable?.settle()
+      },
       rollback: () => end('rollback'),
     }
   }
