@@ -1,4 +1,4 @@
-// `pnpm sample:faults [url]`: 10,000 orders, 20 kills; writes evidence/sample-<broker>.json. ORDERS and KILLS say otherwise.
+// `pnpm sample:faults [url]`: 10,000 orders, 20 kills; writes evidence/order-timeout-<broker>.json. ORDERS and KILLS say otherwise.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const result = await ordersUnderKills({
 const checkout = join(import.meta.dirname, '../../..')
 const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: checkout, encoding: 'utf8' }).trim()
 mkdirSync(join(checkout, 'evidence'), { recursive: true })
-const file = join(checkout, 'evidence', `sample-${result.broker}.json`)
+const file = join(checkout, 'evidence', `order-timeout-${result.broker}.json`)
 writeFileSync(file, `${JSON.stringify({ commit, command: 'pnpm sample:faults', ...result }, undefined, 2)}\n`)
 console.log(result)
 process.exitCode = result.broken.length === 0 && result.deadLetters === 0 ? 0 : 1

@@ -23,8 +23,22 @@ interface State {
 }
 
 const number = (shop: Shop, sql: string): number => Number(shop.rows(sql)[0]?.['n'])
-const told = (shop: Shop, what: string): number =>
-  Number(shop.rows('select count(*) as n from story where what = ?', what)[0]?.['n'])
+
+/** How often something was told, from what is new in the stories only: they are long, and asked often. */
+function counting(shop: Shop): (what: string) => number {
+  const counts = new Map<unknown, number>()
+  let seen = 0
+  return (what) => {
+    for (const row of shop.rows('select seq, what from story where seq > ? order by seq', seen)) {
+      seen = Number(row['seq'])
+      counts.set(row['what'], (counts.get(row['what']) ?? 0) + 1)
+    }
+    return counts.get(what) ?? 0
+  }
+}
+
+/** Customers who place and pay beside each other. */
+const customers = 8
 
 /** Places orders, pays half of them in time and some in the moment of their time-out, kills meanwhile, and waits until all is at rest. */
 export async function ordersUnderKills(options: {
@@ -37,12 +51,16 @@ export async function ordersUnderKills(options: {
   const { orders, kills, timeoutMs, patienceMs } = options
   const began = performance.now()
   await using shop = await openShop({ brokerUrl: options.brokerUrl, timeoutMs, stock: orders })
+  const told = counting(shop)
+  let begun = 0
   let placed = 0
   const payments: Promise<unknown>[] = []
   const place = async (): Promise<void> => {
-    while (placed < orders) {
-      const ids = await shop.place(Math.min(20, orders - placed))
-      placed += ids.length
+    while (begun < orders) {
+      const count = Math.min(20, orders - begun)
+      begun += count
+      const ids = await shop.place(count)
+      placed += count
       for (const [at, id] of ids.entries()) {
         if (at % 2 === 0) await shop.post(`/orders/${id}/pay`)
         if (at % 10 === 1) payments.push(atTheEnd(shop, id))
@@ -56,42 +74,49 @@ export async function ordersUnderKills(options: {
         (n) => n >= ((done + 0.5) * orders) / kills,
         patienceMs,
       )
-      const handled = told(shop, 'handled')
+      const handled = told('handled')
       await shop.post('/break/kill', { count: 1 })
       await until(
-        () => told(shop, 'worker killed'),
+        () => told('worker killed'),
         (n) => n > done,
         patienceMs,
       )
       await until(
-        () => told(shop, 'handled'),
+        () => told('handled'),
         (n) => n > handled,
         patienceMs,
       )
     }
   }
-  await Promise.all([place(), kill()])
+  await Promise.all([kill(), ...Array.from({ length: customers }, place)])
   await Promise.all(payments)
   const lagging = async (): Promise<State> => (await (await fetch(`${shop.url}/state`)).json()) as State
-  const atRest = (): Promise<unknown> =>
-    until(
+  const atRest = async (): Promise<void> => {
+    await until(
+      () => number(shop, "select count(*) as n from orders where state = 'pending'"),
+      (n) => n === 0,
+      patienceMs,
+    )
+    await until(lagging, ({ backlog }) => backlog.every((each) => each.backlog === 0), patienceMs)
+    await until(
       () => broken(shop, orders),
       (found) => found.length === 0,
       patienceMs,
-    ).then(() => until(lagging, ({ backlog }) => backlog.every((each) => each.backlog === 0), patienceMs))
+    )
+  }
   await atRest().catch((error: unknown) => console.error(error))
   const left = broken(shop, orders)
   const state = await lagging()
   return {
     broker: state.broker,
     orders,
-    kills: told(shop, 'worker killed'),
+    kills: told('worker killed'),
     paid: number(shop, "select count(*) as n from orders where state = 'paid'"),
     cancelled: number(shop, "select count(*) as n from orders where state = 'cancelled'"),
     refunded: number(shop, 'select count(*) as n from charges where refunded = 1'),
-    duplicatesDropped: told(shop, 'duplicate dropped'),
-    retried: told(shop, 'retried'),
-    deadLetters: told(shop, 'dead letter'),
+    duplicatesDropped: told('duplicate dropped'),
+    retried: told('retried'),
+    deadLetters: told('dead letter'),
     seconds: Math.round((performance.now() - began) / 100) / 10,
     broken: left,
   }
