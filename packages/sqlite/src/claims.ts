@@ -48,39 +48,35 @@ export function sqliteClaims(hub: Hub, ns: string, clock: Clock): Claims {
       hub.writer.write(
         ({ sql }) => sql.run(`DELETE FROM posthorn_name ${mine}`, ns, space, name, token, clock.now()) > 0,
       ),
-    take: (space, name, { perSecond, burst }) =>
-      hub.writer.write(
-        ({ sql }) => {
-          const now = clock.now()
-          const row = sql.row(
-            'SELECT tokens, at FROM posthorn_bucket WHERE ns = ? AND space = ? AND name = ?',
-            ns,
-            space,
-            name,
-          )
-          const at = (row?.['at'] as number | undefined) ?? now
-          const grown = Math.max(0, now - at) * (perSecond / 1_000)
-          const there = Math.min(burst, ((row?.['tokens'] as number | undefined) ?? burst) + grown)
-          const left = there < 1 ? there : there - 1
-          sql.run(
-            `INSERT INTO posthorn_bucket VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT (ns, space, name) DO UPDATE SET tokens = excluded.tokens, at = excluded.at`,
-            ns,
-            space,
-            name,
-            left,
-            now,
-          )
-          return there < 1 ? Math.ceil(((1 - there) / perSecond) * 1_000) : 0
-        },
-        { sync: false },
-      ),
+    take: (space, name, rate) =>
+      hub.writer.write(({ sql }) => take(sql, [ns, space, name], rate, clock.now()), { sync: false }),
     forget: (space) =>
       hub.writer.write(({ sql }) => {
         sql.run('DELETE FROM posthorn_name WHERE ns = ? AND space = ?', ns, space)
         sql.run('DELETE FROM posthorn_bucket WHERE ns = ? AND space = ?', ns, space)
       }),
   }
+}
+
+/** One from a bucket: 0, or ms until there is one. */
+function take(
+  sql: Sql,
+  bucket: readonly [ns: string, space: string, name: string],
+  { perSecond, burst }: Parameters<Claims['take']>[2],
+  now: number,
+): number {
+  const row = sql.row('SELECT tokens, at FROM posthorn_bucket WHERE ns = ? AND space = ? AND name = ?', ...bucket)
+  const at = (row?.['at'] as number | undefined) ?? now
+  const grown = Math.max(0, now - at) * (perSecond / 1_000)
+  const there = Math.min(burst, ((row?.['tokens'] as number | undefined) ?? burst) + grown)
+  sql.run(
+    `INSERT INTO posthorn_bucket VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (ns, space, name) DO UPDATE SET tokens = excluded.tokens, at = excluded.at`,
+    ...bucket,
+    there < 1 ? there : there - 1,
+    now,
+  )
+  return there < 1 ? Math.ceil(((1 - there) / perSecond) * 1_000) : 0
 }
 
 /** One counter for all names: it rises for each, also for one that was forgotten. */

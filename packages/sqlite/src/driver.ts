@@ -1,4 +1,14 @@
-import type { Dispatch, Driver, DriverContext, SendResult, Source, Traits } from '@posthorn/core/driver'
+import type { Health, Transaction } from '@posthorn/core'
+import type {
+  Dispatch,
+  Driver,
+  DriverContext,
+  SendControl,
+  SendResult,
+  Source,
+  TopicSpec,
+  Traits,
+} from '@posthorn/core/driver'
 import { MessagingError } from '@posthorn/core/driver'
 import { lagOf, queryOf, shelfOf } from './admin.ts'
 import { clientOf, type SqliteClient } from './client.ts'
@@ -39,50 +49,17 @@ export function driverOf(
   const open = (): void => {
     if (over) throw closed(`this connection to ${hub.path}`)
   }
-  const together = (work: Work, batch: readonly Dispatch[]): readonly SendResult[] => {
-    const results = place(work, host, batch, clock.now())
-    const bad = results.find((each) => !each.ok)
-    if (bad !== undefined && !bad.ok) throw new Refused(results, bad.error)
-    return results
-  }
   return {
     client: clientOf(hub),
     store: storeOf(hub, namespace, clock, async () => {}),
     async declare(topic, signal, tx) {
       open()
       if (signal.aborted) throw aborted(`the declaration of ${topic.name}`)
-      if (tx !== undefined && topology === 'declare') {
-        // The writer would wait for that transaction to end, and the transaction for this.
-        const { sql } = await openTransaction(tx, hub.path).work()
-        if (!isDeclared(sql, namespace, topic)) declareTopic(sql, namespace, topic)
-        return
-      }
-      if (topology === 'none' || (await hub.read((sql) => isDeclared(sql, namespace, topic)))) return
-      if (topology === 'declare') {
-        await hub.writer.write(({ sql }) => declareTopic(sql, namespace, topic), { signal })
-        return
-      }
-      if ((await hub.read((sql) => findTopic(sql, namespace, topic.name))) === undefined)
-        throw new MessagingError(
-          'not-found',
-          `${hub.path} has no topic ${topic.name}; declare it first, or connect with topology: 'declare'`,
-        )
+      return declare(hub, namespace, topology, topic, signal, tx)
     },
-    async send(batch, { signal, atomic, tx }) {
+    async send(batch, control) {
       open()
-      if (signal.aborted) return batch.map(() => ({ ok: false, error: aborted('the send') }))
-      if (batch.length === 0) return []
-      try {
-        if (tx !== undefined) return together(await openTransaction(tx, hub.path).work(), batch)
-        return await hub.writer.write(
-          (work) => (atomic === true ? together(work, batch) : place(work, host, batch, clock.now())),
-          { signal },
-        )
-      } catch (error) {
-        if (error instanceof Refused) return error.results
-        if (error instanceof MessagingError && error.code === 'aborted') return batch.map(() => ({ ok: false, error }))
-        throw error
-      }
+      return send(host, batch, control)
     },
     async open(subscription, signal) {
       open()
@@ -106,25 +83,7 @@ export function driverOf(
     cancel: (id, topic, tx) => cancel(hub, namespace, id, topic, tx),
     reschedule: (id, topic, notBefore, tx) => reschedule(hub, namespace, id, topic, notBefore, tx, clock),
     refusal: () => refuseInside(hub.path),
-    async health() {
-      const checks = [{ name: 'connection', ok: !over, detail: over ? 'closed' : `${hub.path} is open` }]
-      if (over) return checks
-      const readable = await hub
-        .read((sql) => sql.row('SELECT 1 FROM posthorn_meta'))
-        .then(
-          () => true,
-          () => false,
-        )
-      checks.push({ name: 'file', ok: readable, detail: readable ? 'can be read' : 'cannot be read' })
-      const { heldSince, queued } = hub.writer
-      if (heldSince !== undefined)
-        checks.push({
-          name: 'transaction',
-          ok: Date.now() - heldSince < 10_000,
-          detail: `one is open since ${Date.now() - heldSince} ms; ${queued} writes wait for its end`,
-        })
-      return checks
-    },
+    health: () => checksOf(hub, over),
     async close() {
       if (over) return
       over = true
@@ -136,6 +95,75 @@ export function driverOf(
       ])
     },
   }
+}
+
+async function declare(
+  hub: Hub,
+  namespace: string,
+  topology: DriverContext['topology'],
+  topic: TopicSpec,
+  signal: AbortSignal,
+  tx: Transaction | undefined,
+): Promise<void> {
+  if (tx !== undefined && topology === 'declare') {
+    // The writer would wait for that transaction to end, and the transaction for this.
+    const { sql } = await openTransaction(tx, hub.path).work()
+    if (!isDeclared(sql, namespace, topic)) declareTopic(sql, namespace, topic)
+    return
+  }
+  if (topology === 'none' || (await hub.read((sql) => isDeclared(sql, namespace, topic)))) return
+  if (topology === 'declare') {
+    await hub.writer.write(({ sql }) => declareTopic(sql, namespace, topic), { signal })
+    return
+  }
+  if ((await hub.read((sql) => findTopic(sql, namespace, topic.name))) === undefined)
+    throw new MessagingError(
+      'not-found',
+      `${hub.path} has no topic ${topic.name}; declare it first, or connect with topology: 'declare'`,
+    )
+}
+
+async function send(
+  host: SourceHost & Place,
+  batch: readonly Dispatch[],
+  { signal, atomic, tx }: SendControl,
+): Promise<readonly SendResult[]> {
+  const { hub, clock } = host
+  if (signal.aborted) return batch.map(() => ({ ok: false, error: aborted('the send') }))
+  if (batch.length === 0) return []
+  const together = (work: Work): readonly SendResult[] => {
+    const results = place(work, host, batch, clock.now())
+    const bad = results.find((each) => !each.ok)
+    if (bad !== undefined && !bad.ok) throw new Refused(results, bad.error)
+    return results
+  }
+  try {
+    if (tx !== undefined) return together(await openTransaction(tx, hub.path).work())
+    return await hub.writer.write(atomic === true ? together : (work) => place(work, host, batch, clock.now()), {
+      signal,
+    })
+  } catch (error) {
+    if (error instanceof Refused) return error.results
+    if (error instanceof MessagingError && error.code === 'aborted') return batch.map(() => ({ ok: false, error }))
+    throw error
+  }
+}
+
+async function checksOf(hub: Hub, over: boolean): Promise<Health['checks']> {
+  const connection = { name: 'connection', ok: !over, detail: over ? 'closed' : `${hub.path} is open` }
+  if (over) return [connection]
+  const readable = await hub
+    .read((sql) => sql.row('SELECT 1 FROM posthorn_meta'))
+    .then(
+      () => true,
+      () => false,
+    )
+  const file = { name: 'file', ok: readable, detail: readable ? 'can be read' : 'cannot be read' }
+  const { heldSince, queued } = hub.writer
+  if (heldSince === undefined) return [connection, file]
+  const ms = Date.now() - heldSince
+  const detail = `one is open since ${ms} ms; ${queued} writes wait for its end`
+  return [connection, file, { name: 'transaction', ok: ms < 10_000, detail }]
 }
 
 /** Takes an atomic batch back of which one message was refused. */

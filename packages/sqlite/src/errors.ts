@@ -29,8 +29,12 @@ export function isBusy(error: unknown): boolean {
 /** What a failure of SQLite means, for the file at `path`. What is ours passes as it is. */
 export function translated(error: unknown, path: string): MessagingError {
   if (error instanceof MessagingError) return error
-  const refuse = (code: ConstructorParameters<typeof MessagingError>[0], what: string): MessagingError =>
-    new MessagingError(code, `the SQLite file ${path} ${what} (${describe(error)})`, { cause: error })
+  const refuse = (
+    code: ConstructorParameters<typeof MessagingError>[0],
+    what: string,
+    outcome: 'failed' | 'unknown' = 'failed',
+  ): MessagingError =>
+    new MessagingError(code, `the SQLite file ${path} ${what} (${describe(error)})`, { cause: error, outcome })
   switch (codeOf(error)) {
     case codes.busy:
     case codes.locked:
@@ -42,7 +46,12 @@ export function translated(error: unknown, path: string): MessagingError {
         'cannot be written; give this user write access to it, to its -wal and -shm files and to its folder',
       )
     case codes.ioerr:
-      return refuse('unavailable', 'could not be read or written; look at the disk. What was acknowledged is kept')
+      // A commit whose fsync fails is taken back, and may all the same be on the disk when the machine starts again.
+      return refuse(
+        'unavailable',
+        'could not be read or written; look at the disk. What was acknowledged is kept',
+        'unknown',
+      )
     case codes.full:
       return refuse('unavailable', 'found no room on the disk; nothing of this was kept. Free some and it goes on')
     case codes.cantopen:

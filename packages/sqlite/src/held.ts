@@ -1,4 +1,4 @@
-import type { ClaimedRow, Clock, Held, HeldState, TopicSpec } from '@posthorn/core/driver'
+import type { ClaimedRow, Clock, Held, HeldRow, HeldState, TopicSpec } from '@posthorn/core/driver'
 import { dispatchFrom, messageColumns, valuesOf } from './convert.ts'
 import type { Hub } from './hub.ts'
 import type { Row, Sql } from './sql.ts'
@@ -22,6 +22,9 @@ const firstLeased =
 const ofState = `SELECT ${columns} FROM posthorn_held NOT INDEXED WHERE ns = ? AND state = ? AND no > ? ORDER BY no LIMIT ?`
 const ofLane = `SELECT ${columns} FROM posthorn_held WHERE ns = ? AND lane = ? AND state = ? AND no > ? ORDER BY no LIMIT ?`
 
+const countState = 'SELECT count(*) AS n FROM posthorn_held WHERE ns = ? AND state = ?'
+const countLane = 'SELECT count(*) AS n FROM posthorn_held WHERE ns = ? AND lane = ? AND state = ?'
+
 /** How many ends of pages are remembered. */
 const mostEnds = 64
 
@@ -35,31 +38,13 @@ export function sqliteHeld(hub: Hub, namespace: string, clock: Clock): Held {
   return {
     insert: (rows, tx) =>
       writing(tx, (work) => {
-        for (const { ref, state, lane, dueAt, tries, message, topic } of rows)
-          work.sql.run(
-            insertRow,
-            namespace,
-            ref,
-            state,
-            lane ?? null,
-            Math.ceil(dueAt),
-            tries,
-            message.topic,
-            specColumn(topic),
-            ...valuesOf(message, true),
-          )
+        for (const row of rows) insert(work.sql, namespace, row)
         told(work)
       }),
-    claim: async ({ state, now, max, leaseMs }) => {
+    async claim(query) {
       // Most looks find nothing, and a look takes no lock.
-      const next = await hub.read((sql) => sql.row(claimable, namespace, state, now, 1))
-      if (next === undefined) return []
-      return hub.writer.write(({ sql }) => {
-        const rows = sql.rows(claimable, namespace, state, now, max)
-        for (const { no } of rows)
-          sql.run('UPDATE posthorn_held SET fence = fence + 1, until = ? WHERE no = ?', now + leaseMs, no as number)
-        return rows.map((row) => ({ ...rowFrom(row), fence: (row['fence'] as number) + 1 }))
-      })
+      const next = await hub.read((sql) => sql.row(claimable, namespace, query.state, query.now, 1))
+      return next === undefined ? [] : hub.writer.write(({ sql }) => claim(sql, namespace, query))
     },
     change: (ref, expect, to, tx) =>
       writing(tx, (work) => {
@@ -88,18 +73,11 @@ export function sqliteHeld(hub: Hub, namespace: string, clock: Clock): Held {
         return rows.map(rowFrom)
       }),
     count: (state, lane) =>
-      hub.read((sql) =>
-        Number(
-          (lane === undefined
-            ? sql.row('SELECT count(*) AS n FROM posthorn_held WHERE ns = ? AND state = ?', namespace, state)
-            : sql.row(
-                'SELECT count(*) AS n FROM posthorn_held WHERE ns = ? AND lane = ? AND state = ?',
-                namespace,
-                lane,
-                state,
-              ))?.['n'],
-        ),
-      ),
+      hub.read((sql) => {
+        const row =
+          lane === undefined ? sql.row(countState, namespace, state) : sql.row(countLane, namespace, lane, state)
+        return row?.['n'] as number
+      }),
     nextDue: (state) =>
       hub.read((sql) => {
         const free = sql.row(firstFree, namespace, state)?.['due'] as number | undefined
@@ -108,6 +86,28 @@ export function sqliteHeld(hub: Hub, namespace: string, clock: Clock): Held {
       }),
     watch: (call) => hub.wake.watch(call),
   }
+}
+
+function insert(sql: Sql, ns: string, { ref, state, lane, dueAt, tries, message, topic }: HeldRow): void {
+  sql.run(
+    insertRow,
+    ns,
+    ref,
+    state,
+    lane ?? null,
+    Math.ceil(dueAt),
+    tries,
+    message.topic,
+    specColumn(topic),
+    ...valuesOf(message, true),
+  )
+}
+
+function claim(sql: Sql, ns: string, { state, now, max, leaseMs }: Parameters<Held['claim']>[0]): ClaimedRow[] {
+  const rows = sql.rows(claimable, ns, state, now, max)
+  for (const { no } of rows)
+    sql.run('UPDATE posthorn_held SET fence = fence + 1, until = ? WHERE no = ?', now + leaseMs, no as number)
+  return rows.map((row) => ({ ...rowFrom(row), fence: (row['fence'] as number) + 1 }))
 }
 
 function numberOf(sql: Sql, ns: string, ref: string): number | undefined {

@@ -16,8 +16,8 @@ const message = 'id TEXT, key TEXT, tag TEXT, body BLOB, type TEXT, sent INTEGER
  * A delivery is `state` 0 ready, 1 in somebody's hands under `claim`, 2 behind another of its lane, 3 ready from `sort` on. Of a lane either
  * some are in hand, or its first is 0 or 3; all others are 2. So a claim finds lanes by their first row and never reads past a blocked one.
  *
- * A held row `leads` where it has no lane or is the first of its lane in its state: only such a one can be claimed, and only those are in the
- * index by due time, however many stand behind them.
+ * A held row `leads` where it has no lane or is the first of its lane in its state: only such a one can be claimed, and is found by its due time
+ * however many stand behind others.
  */
 const tables = [
   'CREATE TABLE posthorn_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID',
@@ -52,7 +52,7 @@ const tables = [
     no INTEGER PRIMARY KEY AUTOINCREMENT, ns TEXT NOT NULL, ref TEXT NOT NULL, state TEXT NOT NULL, lane TEXT, due INTEGER NOT NULL,
     tries INTEGER NOT NULL, fence INTEGER NOT NULL DEFAULT 0, until INTEGER NOT NULL DEFAULT 0, leads INTEGER NOT NULL,
     topic TEXT NOT NULL, spec TEXT, ${message}, UNIQUE (ns, ref))`,
-  'CREATE INDEX posthorn_held_due ON posthorn_held (ns, state, due, no) WHERE leads = 1',
+  'CREATE INDEX posthorn_held_due ON posthorn_held (ns, state, leads, due, no)',
   'CREATE INDEX posthorn_held_lane ON posthorn_held (ns, lane, state, no) WHERE lane IS NOT NULL',
   'CREATE INDEX posthorn_held_leased ON posthorn_held (ns, state, until) WHERE until > 0',
   'CREATE INDEX posthorn_held_taken ON posthorn_held (ns, lane, until) WHERE until > 0 AND lane IS NOT NULL',

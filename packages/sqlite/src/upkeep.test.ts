@@ -80,3 +80,32 @@ test('a broadcast group whose process gave no sign for long is forgotten with wh
   await hub.release()
   await driver.close()
 })
+
+test('the file stays small however much goes through it, and gives back what a rush took', async () => {
+  const path = freshPath()
+  const driver = await connected({ path, synchronous: 'normal' })
+  const topic = topicOf('t', { retentionMs: 0 })
+  await driver.declare(topic, never)
+  const source = await driver.open(membership(topic, { window: 2_000 }), never)
+  const hub = await hubOf(settingsOf({ path, synchronous: 'normal' }), 1_000)
+  const pages = (): Promise<number> => hub.read((sql) => Number(sql.row('PRAGMA page_count')?.['page_count']))
+  let rush = 0
+  const through = async (count: number): Promise<void> => {
+    const batch = Array.from({ length: count }, () => message('t', 'x'.repeat(4_000)))
+    await driver.send(batch, { signal: never })
+    rush = Math.max(rush, await pages())
+    for (let done = 0; done < count; ) {
+      const got = await source.receive(count, never)
+      await source.settle(got.map(({ token }) => ({ token, verdict: 'ack' })))
+      done += got.length
+    }
+    while (await hub.writer.write((work) => tidy(work, Date.now() + 1, 0)));
+  }
+  await through(1_500)
+  expect(rush).toBeGreaterThan(1_500)
+  for (let round = 0; round < 12; round++) await through(100)
+  // In steps of a megabyte, down to what is left free for the next.
+  expect(await pages()).toBeLessThan(600)
+  await hub.release()
+  await driver.close()
+})

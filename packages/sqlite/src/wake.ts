@@ -20,118 +20,151 @@ const quietAfter = 20
 /** How often a watched file is probed all the same: an event may be lost. */
 const watchedMs = 1_000
 
+/** Watches over a file by its writing handle. */
+export function wakeOf(writer: Sql, path: string, probeMs: number): Wake {
+  return new FileWake(writer, path, probeMs)
+}
+
+interface Listener {
+  readonly touches: (topic: number) => boolean
+  readonly call: () => void
+}
+
 /**
  * `PRAGMA data_version` on the writing handle changes when any other handle has committed; it reads one word of shared memory (2.6 µs). While
  * there is news it is probed every `probeMs`: cheaper than an event for each commit. When there is none, the write-ahead log is watched, so
  * that a process that only waits costs next to nothing. Where watching is not to be had the probing goes on, half as often.
  */
-export function wakeOf(writer: Sql, path: string, probeMs: number): Wake {
-  const listeners = new Set<{ readonly touches: (topic: number) => boolean; readonly call: () => void }>()
-  const watchers = new Set<{ readonly call: () => void }>()
-  let timer: NodeJS.Timeout | undefined
-  let watcher: FSWatcher | undefined
+class FileWake implements Wake {
+  readonly #writer: Sql
+  readonly #path: string
+  readonly #probeMs: number
+  readonly #listeners = new Set<Listener>()
+  readonly #watchers = new Set<{ readonly call: () => void }>()
+  #timer: NodeJS.Timeout | undefined
+  #watcher: FSWatcher | undefined
   /** Undefined until it was tried. */
-  let watchable: boolean | undefined = process.platform === 'linux' || process.platform === 'darwin' ? undefined : false
-  let quiet = 0
-  let over = false
+  #watchable: boolean | undefined = process.platform === 'linux' || process.platform === 'darwin' ? undefined : false
+  #quiet = 0
+  #over = false
   /** Undefined until it was read: then the first probe calls everybody, which harms nobody. */
-  let version: number | undefined
+  #version: number | undefined
 
-  function probe(): void {
+  constructor(writer: Sql, path: string, probeMs: number) {
+    this.#writer = writer
+    this.#path = path
+    this.#probeMs = probeMs
+  }
+
+  listen(touches: (topic: number) => boolean, call: () => void): () => void {
+    return this.#added(this.#listeners, { touches, call })
+  }
+
+  watch(call: () => void): () => void {
+    return this.#added(this.#watchers, { call })
+  }
+
+  topics(touched: Iterable<number>): void {
+    this.#stir()
+    for (const topic of touched) for (const { touches, call } of [...this.#listeners]) if (touches(topic)) call()
+  }
+
+  held(): void {
+    this.#stir()
+    for (const { call } of [...this.#watchers]) call()
+  }
+
+  probe(): void {
     let now: number
     try {
-      now = dataVersion(writer)
+      now = dataVersion(this.#writer)
     } catch {
       // Busy while another process recovers or ends; the next probe sees it.
       return
     }
-    quiet = now === version ? quiet + 1 : 0
-    if (quiet > 0) return
-    version = now
-    for (const { call } of [...listeners]) call()
-    for (const { call } of [...watchers]) call()
+    this.#quiet = now === this.#version ? this.#quiet + 1 : 0
+    if (this.#quiet > 0) return
+    this.#version = now
+    for (const { call } of [...this.#listeners]) call()
+    for (const { call } of [...this.#watchers]) call()
   }
-  function unwatch(): void {
-    watcher?.close()
-    watcher = undefined
+
+  stop(): void {
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#unwatch()
   }
-  /** Something happens: back to probing. */
-  function stir(): void {
-    if (watcher === undefined) return
-    unwatch()
-    quiet = 0
-    clearTimeout(timer)
-    timer = undefined
-    probe()
-    arm()
-  }
-  function startWatching(): void {
-    try {
-      watcher = watch(`${path}-wal`, stir)
-      watcher.on('error', () => {
-        watchable = false
-        stir()
-      })
-      watchable = true
-    } catch {
-      watchable = false
-    }
-  }
-  function next(): NodeJS.Timeout {
-    const idle = quiet > quietAfter
-    if (idle && watcher === undefined && watchable !== false) startWatching()
-    const ms = watcher !== undefined ? watchedMs : idle ? 2 * probeMs : probeMs
-    const armed = setTimeout(() => {
-      timer = undefined
-      probe()
-      arm()
-    }, ms)
-    return armed
-  }
-  function arm(): void {
-    if (over || listeners.size + watchers.size === 0) {
-      clearTimeout(timer)
-      timer = undefined
-      unwatch()
-      return
-    }
-    if (timer === undefined) {
-      const watched = watcher !== undefined
-      timer = next()
-      // What was written between the last probe and the first event.
-      if (!watched && watcher !== undefined) probe()
-    }
-    // A source that waits keeps the process, as a socket would; a relay does not.
-    if (listeners.size > 0) timer.ref()
-    else timer.unref()
-    if (listeners.size > 0) watcher?.ref()
-    else watcher?.unref()
-  }
-  function added<T>(to: Set<T>, entry: T): () => void {
+
+  #added<T>(to: Set<T>, entry: T): () => void {
     to.add(entry)
-    arm()
+    this.#arm()
     return () => {
       to.delete(entry)
       // Whoever received asks again in a moment; a timer that finds nobody ends by itself.
-      if (over) arm()
+      if (this.#over) this.#arm()
     }
   }
-  return {
-    listen: (touches, call) => added(listeners, { touches, call }),
-    watch: (call) => added(watchers, { call }),
-    topics(touched) {
-      stir()
-      for (const topic of touched) for (const { touches, call } of [...listeners]) if (touches(topic)) call()
-    },
-    held() {
-      stir()
-      for (const { call } of [...watchers]) call()
-    },
-    probe,
-    stop() {
-      over = true
-      clearTimeout(timer)
-      unwatch()
-    },
+
+  /** Something happens: back to probing. */
+  #stir(): void {
+    if (this.#watcher === undefined) return
+    this.#unwatch()
+    this.#quiet = 0
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.probe()
+    this.#arm()
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close()
+    this.#watcher = undefined
+  }
+
+  #startWatching(): void {
+    try {
+      this.#watcher = watch(`${this.#path}-wal`, () => this.#stir())
+      this.#watcher.on('error', () => {
+        this.#watchable = false
+        this.#stir()
+      })
+      this.#watchable = true
+    } catch {
+      this.#watchable = false
+    }
+  }
+
+  #next(): NodeJS.Timeout {
+    const idle = this.#quiet > quietAfter
+    if (idle && this.#watcher === undefined && this.#watchable !== false) this.#startWatching()
+    const ms = this.#watcher !== undefined ? watchedMs : idle ? 2 * this.#probeMs : this.#probeMs
+    return setTimeout(() => {
+      this.#timer = undefined
+      this.probe()
+      this.#arm()
+    }, ms)
+  }
+
+  #arm(): void {
+    if (this.#over || this.#listeners.size + this.#watchers.size === 0) {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+      this.#unwatch()
+      return
+    }
+    if (this.#timer === undefined) {
+      const watched = this.#watcher !== undefined
+      this.#timer = this.#next()
+      // What was written between the last probe and the first event.
+      if (!watched && this.#watcher !== undefined) this.probe()
+    }
+    // A source that waits keeps the process, as a socket would; a relay does not.
+    if (this.#listeners.size > 0) {
+      this.#timer.ref()
+      this.#watcher?.ref()
+    } else {
+      this.#timer.unref()
+      this.#watcher?.unref()
+    }
   }
 }
