@@ -1,14 +1,15 @@
-// `pnpm bench <name> [id...] [--json] [--rounds=7] [--scale=1]`: rows of one file of this folder beside what they are compared with.
+// `pnpm bench <name> [id...] [--peers] [--json] [--rounds=7] [--scale=1]`: rows of one file of this folder beside what they are compared with.
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { runPairs } from './harness/blocks.ts'
-import { benchNames, loadBench } from './harness/files.ts'
+import { allCases, benchNames, loadBench } from './harness/files.ts'
 import { costsOf, type Row, rowsOf, tableOf } from './harness/rows.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
+    peers: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '7' },
     scale: { type: 'string', default: '1' },
   },
@@ -18,15 +19,18 @@ const rounds = Number(values.rounds)
 const scale = Number(values.scale)
 if (name === undefined || !(Number.isInteger(rounds) && rounds >= 1) || !(scale > 0)) {
   console.error(
-    `pnpm bench <name> [id...] [--json] [--rounds=7] [--scale=1], where name is one of ${benchNames().join(', ')}`,
+    `pnpm bench <name> [id...] [--peers] [--json] [--rounds=7] [--scale=1], where name is one of ${benchNames().join(', ')}`,
   )
   process.exit(2)
 }
 
 const machine = `${availableParallelism()} cores, ${cpus()[0]?.model.trim() ?? 'unknown'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${process.platform}, Node ${process.versions.node}`
-const { cases, prepare } = await loadBench(name)
+const bench = await loadBench(name)
+const { prepare } = bench
+const cases = allCases(bench)
 const wanted = cases
   .map((each, index) => ({ each, index }))
+  .filter(({ index }) => index >= bench.cases.length === values.peers)
   .filter(({ each }) => ids.length === 0 || each.goals.some(({ id }) => ids.includes(id)))
 if (wanted.length === 0)
   throw new Error(

@@ -5,6 +5,8 @@ import { rabbitmq } from '@posthorn/rabbitmq'
 import { type Channel, type ConfirmChannel, type ConsumeMessage, connect, type Message, type Options } from 'amqplib'
 import type { BenchFile, Block, Case } from './harness/case.ts'
 import { measured, type Order, orderOf } from './parts/measuring.ts'
+import { installPeers } from './parts/peers.ts'
+import { acm, golevelup, nest, type OpenPeer, type Peer, rabbitmqClient, rascal } from './parts/rabbitmq-peers.ts'
 import { counting, sendBy } from './parts/through.ts'
 
 const fresh = (): string => `bench${Date.now().toString(36)}${process.pid}`
@@ -245,6 +247,66 @@ const rawLatency: Block = (scale) =>
     return sample
   })
 
+/** Works with a peer on a queue like that of the raw rows. */
+const withPeer = <T>(open: OpenPeer, work: (peer: Peer) => Promise<T>): Promise<T> =>
+  inNamespace(async (namespace, url) => {
+    installPeers()
+    const connection = await connect(url)
+    const queue = await rawQueue(await connection.createChannel(), namespace)
+    await connection.close()
+    const peer = await open(url, queue)
+    const result = await work(peer)
+    await peer.close()
+    return result
+  })
+
+const sendByPeer = async (peer: Peer, count: number): Promise<void> => {
+  let next = 0
+  const caller = async (): Promise<void> => {
+    while (next < count) await peer.send(orderOf(next++))
+  }
+  await Promise.all(Array.from({ length: callers }, caller))
+}
+
+const sentByPeer =
+  (open: OpenPeer): Block =>
+  (scale) =>
+    withPeer(open, async (peer) => {
+      const messages = Math.ceil(sends * scale)
+      await sendByPeer(peer, warmUp)
+      return measured(messages, () => sendByPeer(peer, messages))
+    })
+
+const consumedByPeer =
+  (open: OpenPeer): Block =>
+  (scale) =>
+    withPeer(open, async (peer) => {
+      const messages = Math.ceil(reads * scale)
+      await sendByPeer(peer, messages)
+      return measured(
+        messages,
+        () =>
+          new Promise<void>((resolve, reject) => {
+            let handled = 0
+            const handler = async (): Promise<void> => {
+              if (++handled === messages) resolve()
+            }
+            peer.consume(handler, prefetch).catch(reject)
+          }),
+      )
+    })
+
+const latencyOf =
+  (open: OpenPeer): Block =>
+  (scale) =>
+    withPeer(open, (peer) =>
+      paced(
+        (id) => peer.send(orderOf(id)),
+        (take) => peer.consume(async ({ id }) => take(id), 100),
+        Math.ceil(6_000 * scale),
+      ),
+    )
+
 const lean = (): Options.Publish => ({ persistent: true })
 /** What an SDK adds: the table of four headers is one object, encoded for each message. */
 const full = (): Options.Publish => ({
@@ -298,8 +360,52 @@ const rows: readonly Case[] = [
   },
 ]
 
-export const { cases, prepare }: BenchFile = {
+/** What is asked beside each peer: sends, receipts, and how late the slowest may be. */
+const others: readonly {
+  readonly name: string
+  readonly open: OpenPeer
+  readonly send: number
+  readonly receive: number
+  readonly late: number
+}[] = [
+  { name: 'amqp-connection-manager', open: acm, send: 0.95, receive: 1.3, late: 1 },
+  { name: 'golevelup', open: golevelup, send: 0.95, receive: 1.3, late: 1 },
+  { name: 'rabbitmq-client', open: rabbitmqClient, send: 0.95, receive: 1.3, late: 1 },
+  { name: 'nest', open: nest, send: 1.2, receive: 2, late: 1 },
+  { name: 'rascal', open: rascal, send: 1.9, receive: 1.3, late: 0.1 },
+]
+
+const [first, , third, fourth] = rows as readonly [Case, Case, Case, Case]
+const besidePeers = others.flatMap(({ name, open, send, receive, late }): readonly Case[] => [
+  {
+    what: first.what,
+    posthorn: first.posthorn,
+    reference: { name, block: sentByPeer(open) },
+    goals: [
+      { id: `G1.${name}`, unit: 'msg/s', atLeast: send },
+      { id: `G1.${name}.cpu`, unit: 's CPU/100k', atMost: name === 'nest' ? 0.6 : 1 },
+    ],
+  },
+  {
+    what: third.what,
+    posthorn: third.posthorn,
+    reference: { name, block: consumedByPeer(open) },
+    goals: [
+      { id: `G3.${name}`, unit: 'msg/s', atLeast: receive },
+      { id: `G3.${name}.cpu`, unit: 's CPU/100k', atMost: 1 },
+    ],
+  },
+  {
+    what: fourth.what,
+    posthorn: fourth.posthorn,
+    reference: { name, block: latencyOf(open) },
+    goals: [{ id: `G4.${name}`, unit: 'ms p99', atMost: late }],
+  },
+])
+
+export const { cases, peers, prepare }: BenchFile = {
   cases: rows,
+  peers: besidePeers,
   async prepare() {
     await ensure('rabbitmq')
     return async () => {}

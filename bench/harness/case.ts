@@ -39,6 +39,8 @@ export interface Case {
 /** What a file of this folder exports. */
 export interface BenchFile {
   readonly cases: readonly Case[]
+  /** Beside other libraries: measured where `--peers` asks for it. */
+  readonly peers?: readonly Case[]
   /** Once before all blocks (a broker, peers); the answer undoes it. */
   readonly prepare?: () => Promise<() => Promise<void>>
 }

@@ -1,6 +1,6 @@
 import { existsSync, globSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { BenchFile } from './case.ts'
+import type { BenchFile, Case } from './case.ts'
 
 const folder = resolve(import.meta.dirname, '..')
 
@@ -17,3 +17,6 @@ export const loadBench = async (name: string): Promise<BenchFile> => {
     throw new Error(`there is no bench ${JSON.stringify(name)}; there are ${benchNames().join(', ')}`)
   return (await import(`../${name}.ts`)) as BenchFile
 }
+
+/** All that a file measures; a case is named by its place in here. */
+export const allCases = ({ cases, peers = [] }: BenchFile): readonly Case[] => [...cases, ...peers]
