@@ -7,6 +7,9 @@ const find = 'SELECT token, owner, until, done, result FROM posthorn_name WHERE 
 const put = `INSERT INTO posthorn_name (ns, space, name, token, owner, until, done, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (ns, space, name) DO UPDATE
   SET token = excluded.token, owner = excluded.owner, until = excluded.until, done = excluded.done, result = excluded.result`
+/** An inbox row has no holder, so it needs no token. One statement: it is there for every message. */
+const putOnce = `INSERT INTO posthorn_name (ns, space, name, token, owner, until, done, result) VALUES (?1, ?2, ?3, 0, NULL, ?4, 1, NULL)
+  ON CONFLICT (ns, space, name) DO UPDATE SET token = 0, owner = NULL, until = ?4, done = 1, result = NULL WHERE until <= ?5`
 const mine = 'WHERE ns = ?1 AND space = ?2 AND name = ?3 AND token = ?4 AND until > ?5 AND done = 0'
 
 /** Names taken, in the file. */
@@ -15,11 +18,7 @@ export function sqliteClaims(hub: Hub, ns: string, clock: Clock): Claims {
     async once(space, name, keepMs, tx) {
       const { sql } = await openTransaction(tx, hub.path).work()
       const now = clock.now()
-      const row = sql.row(find, ns, space, name)
-      if (row !== undefined && (row['until'] as number) > now) return false
-      // An inbox row has no holder, so it needs no token.
-      sql.run(put, ns, space, name, 0, null, now + keepMs, 1, null)
-      return true
+      return sql.run(putOnce, ns, space, name, now + keepMs, now) > 0
     },
     acquire: (space, name, owner, ttlMs) =>
       hub.writer.write(({ sql }): Claim => {

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { Transaction } from '@posthorn/core'
 import { describe, MessagingError } from '@posthorn/core/driver'
 import { canonical } from './file.ts'
@@ -35,7 +35,7 @@ export class SqliteTransaction implements Transaction {
     const given = values.map(bindable)
     let rows: readonly Readonly<Record<string, unknown>>[]
     try {
-      rows = sql.database.prepare(numbered(text)).all(...given) as Record<string, unknown>[]
+      rows = statementOf(sql.database, text).all(...given) as Record<string, unknown>[]
     } catch (cause) {
       if (!sql.database.isTransaction)
         throw new MessagingError('unavailable', `SQLite ended the transaction on ${this.path}: ${describe(cause)}`, {
@@ -64,6 +64,26 @@ export class SqliteTransaction implements Transaction {
   end(): void {
     this.#over = true
   }
+}
+
+/** Most statements of the application that are kept prepared per handle. */
+const mostPrepared = 128
+const prepared = new WeakMap<DatabaseSync, Map<string, StatementSync>>()
+
+/** To prepare a statement costs more than to run most of them. A PRAGMA may take effect while it is prepared, so none is kept. */
+function statementOf(database: DatabaseSync, text: string): StatementSync {
+  let known = prepared.get(database)
+  if (known === undefined) {
+    known = new Map()
+    prepared.set(database, known)
+  }
+  const found = known.get(text)
+  if (found !== undefined) return found
+  const made = database.prepare(numbered(text))
+  if (/^\s*pragma\b/i.test(text)) return made
+  if (known.size >= mostPrepared) known.delete(known.keys().next().value as string)
+  known.set(text, made)
+  return made
 }
 
 function bindable(value: unknown): SQLInputValue {
