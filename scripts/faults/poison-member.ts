@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, fixed, idempotent, retry, topic } from '../../packages/posthorn/src/index.ts'
 
-const [url = '', folder = '', order = 'none', poison = '', window = '500', namespace = ''] = process.argv.slice(2)
+const [url = '', folder = '', order = 'none', poison = '', window = '500', namespace = '', how = 'kill'] =
+  process.argv.slice(2)
 
 /** What a member writes down before it does anything else, so that a kill cannot take it back. */
 const note = (file: string, line: string): void => appendFileSync(join(folder, file), `${line}\n`)
@@ -12,6 +13,19 @@ const noted = (file: string): string => (existsSync(join(folder, file)) ? readFi
 
 const work = topic<{ n: number }>('work', { groups: [{ name: 'g', order: order === 'key' ? 'key' : 'none' }] })
 const tries = 5
+
+/** What the message does to its process. */
+const deadly = {
+  kill: () => void process.kill(process.pid, 'SIGKILL'),
+  hang() {
+    for (;;);
+  },
+  memory() {
+    for (const all: number[][] = []; ; ) all.push(new Array(100_000).fill(Math.random()))
+  },
+}
+// A sign of life for who watches over this process.
+setInterval(() => process.send?.('alive'), 100).unref()
 
 const broker = await connect(url, { log: false, namespace })
 const options = {
@@ -26,7 +40,7 @@ await broker.consume(
   broker.name === 'sqlite' ? { ...options, use: [idempotent(), ...options.use] } : options,
   async ({ id, body, tx }) => {
     note('starts', id)
-    if (id === poison) process.kill(process.pid, 'SIGKILL')
+    if (id === poison) deadly[how as keyof typeof deadly]()
     await sleep(2)
     // As many failures as the policy bears: one try lost, and it would lie among the dead.
     if (

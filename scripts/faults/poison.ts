@@ -1,4 +1,4 @@
-// `node --conditions=posthorn:source scripts/faults/poison.ts [url]`: one message among a window of others kills every process that handles it.
+// `pnpm test:faults poison [url]`: one message among a window of others ends every process that handles it: kills it, hangs it, or takes its memory.
 import { fork } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -23,6 +23,8 @@ export interface PoisonResult {
 }
 
 const member = fileURLToPath(new URL('./poison-member.ts', import.meta.url))
+/** After so long without a sign of life a process is ended. */
+const silenceMs = 2_000
 /** More than these, and nobody quarantines anything. */
 const mostLives = 30
 
@@ -30,9 +32,11 @@ const mostLives = 30
 export async function poisonRun(options: {
   readonly messages: number
   readonly order: 'key' | 'none'
+  /** What it does to its process: ends it, hangs its event loop (its watchdog ends it), or takes all memory. */
+  readonly how?: 'kill' | 'hang' | 'memory' | undefined
   readonly url?: string | undefined
 }): Promise<PoisonResult> {
-  const { messages, order } = options
+  const { messages, order, how = 'kill' } = options
   const from = performance.now()
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-poison-'))
   const file = join(folder, 'app.db')
@@ -47,7 +51,8 @@ export async function poisonRun(options: {
     const bodies = Array.from({ length: messages }, (_, n) => ({ body: { n }, id: `m${n}`, key: `k${n % 25}` }))
     for (const sent of await broker.producer().sendBatch(work, bodies)) if (!sent.ok) throw sent.error
     let deaths = 0
-    while (deaths < mostLives && (await life([url, folder, order, poison, `${messages}`, namespace])) !== 0) deaths++
+    while (deaths < mostLives && (await life([url, folder, order, poison, `${messages}`, namespace, how])) !== 0)
+      deaths++
     const letters: Record<string, string> = {}
     for await (const { id, reason } of broker.deadLetters(work, { group: 'g' }).list()) letters[id] = reason
     const effects =
@@ -78,10 +83,22 @@ export async function poisonRun(options: {
 
 function life(args: readonly string[]): Promise<number | null> {
   const child = fork(member, [...args], {
-    execArgv: ['--conditions=posthorn:source', '--disable-warning=ExperimentalWarning'],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // What takes all memory is to be done with it soon, and what V8 says then is long.
+    execArgv: ['--conditions=posthorn:source', '--disable-warning=ExperimentalWarning', '--max-old-space-size=96'],
+    stdio: ['ignore', 'inherit', args.at(-1) === 'memory' ? 'ignore' : 'inherit', 'ipc'],
   })
-  return new Promise((resolve) => child.once('exit', resolve))
+  // As a service manager does: who gives no sign of life for so long is ended. From the first sign on, however long its start takes.
+  let timer: NodeJS.Timeout | undefined
+  child.on('message', () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => child.kill('SIGKILL'), silenceMs)
+  })
+  return new Promise((resolve) =>
+    child.once('exit', (code) => {
+      clearTimeout(timer)
+      resolve(code)
+    }),
+  )
 }
 
 function lines(file: string): string[] {
@@ -100,5 +117,6 @@ function disordered(effects: readonly string[]): number {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
-  for (const order of ['none', 'key'] as const)
-    console.log(order, JSON.stringify(await poisonRun({ messages: 500, order, url: process.argv[2] })))
+  for (const how of ['kill', 'hang', 'memory'] as const)
+    for (const order of ['none', 'key'] as const)
+      console.log(how, order, JSON.stringify(await poisonRun({ messages: 500, order, how, url: process.argv[2] })))

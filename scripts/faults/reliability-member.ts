@@ -5,19 +5,27 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, exponential, retry, type Topic, topic } from '../../packages/posthorn/src/index.ts'
 import { randomFrom } from './random.ts'
 
-const [file = '', folder = '', name = '', quotaText = '0', lifeText = '0', paceText = '0'] = process.argv.slice(2)
+const [url = '', file = '', folder = '', namespace = '', quotaText = '0', name = '', lifeText = '0'] =
+  process.argv.slice(2)
 const quota = Number(quotaText)
 const random = randomFrom(Number(lifeText) * 1_000 + name.charCodeAt(1))
 
 /** Written down at once, so that a kill cannot take it back. */
 const note = (line: string): void => appendFileSync(join(folder, `${name}.log`), `${line}\n`)
+/** What this name did in its former lives. */
 const former = existsSync(join(folder, `${name}.log`)) ? readFileSync(join(folder, `${name}.log`), 'utf8') : ''
 
 const orders = topic<number>('orders', { groups: ['g'] })
 const later = topic<number>('later', { groups: ['g'] })
 const paid = topic<number>('paid', { groups: ['g'] })
 
-const broker = await connect(`sqlite:${file}?leaseMs=2000&synchronous=normal`, { log: false })
+// On a network broker the file is the store beside it.
+const broker = await connect(
+  url,
+  url.startsWith('sqlite:')
+    ? { log: false }
+    : { log: false, namespace, store: `sqlite:${file}?synchronous=normal`, singleHost: true },
+)
 const producer = broker.producer()
 
 const effectsOf = (from: Topic<number>) =>
@@ -44,6 +52,8 @@ broker.checkHalf(paid, async ({ id }) => {
 })
 await Promise.all([orders, later, paid].map(effectsOf))
 
+const cancels: Promise<void>[] = []
+
 /** One id of each kind. */
 async function one(n: number): Promise<void> {
   const id = `o-${name}-${n}`
@@ -53,7 +63,7 @@ async function one(n: number): Promise<void> {
   const ref = { id: `s-${name}-${n}-${lifeText}-${Date.now() + delayMs}`, topic: 'later' }
   await producer.send(later, n, { id: ref.id, delayMs })
   note(`scheduled ${ref.id}`)
-  if (n % 10 === 0) void cancelled(ref, Math.floor(random() * (delayMs + 200)))
+  if (n % 10 === 0) cancels.push(cancelled(ref, Math.floor(random() * (delayMs + 200))))
   if (n % 10 < 3) await half(`h-${name}-${n}-${lifeText}`, n)
 }
 
@@ -97,6 +107,7 @@ process.on('SIGTERM', () => {
   stopping = true
 })
 let next = Math.max(-1, ...[...former.matchAll(/^done (\d+)$/gm)].map((match) => Number(match[1]))) + 1
+if (next >= quota) process.send?.(next)
 while (next < quota && !stopping) {
   const last = Math.min(quota, next + 20)
   const batch: Promise<void>[] = []
@@ -104,9 +115,10 @@ while (next < quota && !stopping) {
   await Promise.all(batch)
   note(`done ${last - 1}`)
   next = last
-  await sleep(Number(paceText))
+  // The last report says that everything is sent: no cancel is to come, either.
+  if (next >= quota) await Promise.all(cancels)
+  process.send?.(next)
 }
-process.send?.('sent')
 while (!stopping) await sleep(50)
 await broker.close()
 process.exit(0)

@@ -1,17 +1,22 @@
-// `pnpm test:faults reliability [--ids=10000] [--kills=8] [--processes=4] [--seed=1] [--json]`: the inbox, the schedule and half messages on
-// one SQLite file, by processes that are killed (SIGKILL) at random while they send, cancel, prepare and handle.
-import { type ChildProcess, fork } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+// `pnpm test:faults reliability [--on=sqlite] [--ids=10000] [--kills=8] [--processes=4] [--seed=1] [--fresh]`: the inbox, the outbox's schedule
+// and half messages on one transport, by processes that are killed (SIGKILL) at random while they send, cancel, prepare and handle. A run that was
+// broken off goes on where it was; --fresh begins anew. Figures: evidence/reliability-<transport>.json.
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { type Broker, connect, topic } from '../../packages/posthorn/src/index.ts'
+import { ensure } from '../brokers/lifecycle.ts'
 import { randomFrom } from './random.ts'
+import { isClean, judged, type PatternFaults } from './reliability-judge.ts'
 
-/** How big a run is. */
+/** How big a run is, and on what. */
 export interface PatternRun {
+  readonly on: 'sqlite' | 'rabbitmq' | 'kafka'
   /** Each is sent three times, and has a schedule; three of ten have a half message. */
   readonly ids: number
   /** Of each process. */
@@ -20,166 +25,179 @@ export interface PatternRun {
   readonly seed: number
 }
 
-/** What must be 0. */
-export interface PatternFaults {
-  /** Acknowledged, and no effect. */
-  readonly lost: number
-  /** Two effects of one id. */
-  readonly twice: number
-  readonly early: number
-  /** Delivered although somebody was told `cancelled`. */
-  readonly cancelledDelivered: number
-  readonly rolledBackVisible: number
-  readonly committedMissing: number
-  readonly letters: number
-  readonly undrained: number
-}
-
 /** What a run showed. */
 export interface PatternResult {
   readonly faults: PatternFaults
   readonly counts: Readonly<Record<string, number>>
-  readonly seconds: number
+  /** Until everything was sent, and until everything was handled; of all parts of a run that was broken off. */
+  readonly seconds: { readonly sending: number; readonly draining: number }
+}
+
+/** What must be known to go on with a run that was broken off. */
+interface Notebook extends PatternRun {
+  readonly namespace: string
+  readonly killed: Record<string, number>
+  sending: number
 }
 
 const member = fileURLToPath(new URL('./reliability-member.ts', import.meta.url))
+const topics = ['orders', 'later', 'paid'] as const
+/** Longest that nothing may move before a run is given up. */
+const patienceMs = 120_000
 
-/** Runs it in a folder of its own, which goes when all is well. */
-export async function patternRun({ ids, kills, processes, seed }: PatternRun): Promise<PatternResult> {
-  const from = performance.now()
-  const folder = mkdtempSync(join(tmpdir(), 'posthorn-patterns-'))
+/** Runs it in `folder`, which goes when all is well; without one in a folder of its own. */
+export async function patternRun(run: PatternRun, folder = mkdtempSync(join(tmpdir(), 'posthorn-patterns-'))) {
   const file = join(folder, 'app.db')
+  const book = notebook(folder, run)
+  const url = run.on === 'sqlite' ? `sqlite:${file}?leaseMs=2000&synchronous=normal` : await ensure(run.on)
   const own = new DatabaseSync(file, { timeout: 20_000 })
-  own.exec(`PRAGMA journal_mode = WAL; CREATE TABLE app_effects (no INTEGER PRIMARY KEY, id TEXT, t INTEGER);
-    CREATE INDEX app_effects_id ON app_effects (id);
-    CREATE TABLE app_paid (id TEXT PRIMARY KEY, state TEXT)`)
-  const random = randomFrom(seed)
-  const quota = Math.ceil(ids / processes)
-  // So slow that the kills fall into the sending.
-  const paceMs = Math.round((kills * 1_200) / (quota / 20))
-  let killed = 0
-  const lives = async (name: string): Promise<ChildProcess> => {
-    for (let life = 0; ; life++) {
-      const child = fork(member, [file, folder, name, `${quota}`, `${life}`, `${paceMs}`], {
-        execArgv: ['--conditions=posthorn:source', '--disable-warning=ExperimentalWarning'],
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      })
-      const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-      if (life >= kills) {
-        const sent = new Promise<true>((resolve) => child.once('message', () => resolve(true)))
-        if ((await Promise.race([sent, gone])) !== true) throw new Error(`${name} ended by itself`)
-        return child
+  own.exec(`PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS app_effects (no INTEGER PRIMARY KEY, id TEXT, t INTEGER);
+    CREATE INDEX IF NOT EXISTS app_effects_id ON app_effects (id);
+    CREATE TABLE IF NOT EXISTS app_paid (id TEXT PRIMARY KEY, state TEXT)`)
+  const children = new Set<ChildProcess>()
+  try {
+    const began = performance.now()
+    const names = Array.from({ length: run.processes }, (_, n) => `p${n}`)
+    const random = randomFrom(run.seed)
+    const args = [url, file, folder, book.namespace, `${Math.ceil(run.ids / run.processes)}`]
+    await Promise.all(names.map((name) => lives(name, args, book, random, children, () => save(folder, book))))
+    const sent = performance.now()
+    book.sending += sent - began
+    save(folder, book)
+    // Nothing is being sent any more: the immunity time of what vanished may be over at once.
+    own.exec("UPDATE posthorn_held SET due = 0 WHERE state = 'prepared'")
+    const broker = await connect(url, { log: false, ...(run.on === 'sqlite' ? {} : { namespace: book.namespace }) })
+    const undrained = await drained(broker, own)
+    const letters = await lettersOf(broker)
+    await broker.close()
+    const drainedAt = performance.now()
+    const codes = await Promise.all([...children].map(ended))
+    if (codes.some((code) => code !== 0)) throw new Error(`processes ended with ${codes.join(', ')}`)
+    const killed = Object.values(book.killed).reduce((sum, each) => sum + each, 0)
+    const result: PatternResult = {
+      ...judged(folder, own, { killed, undrained, letters }),
+      seconds: { sending: seconds(book.sending), draining: seconds(drainedAt - sent) },
+    }
+    if (isClean(result.faults)) rmSync(folder, { recursive: true })
+    else console.error(`the file and its notes are kept in ${folder}`)
+    return result
+  } finally {
+    for (const child of children) child.kill('SIGKILL')
+    own.close()
+  }
+}
+
+const seconds = (ms: number): number => Math.round(ms / 100) / 10
+
+function notebook(folder: string, run: PatternRun): Notebook {
+  const path = join(folder, 'run.json')
+  if (existsSync(path)) {
+    const found = JSON.parse(readFileSync(path, 'utf8')) as Notebook
+    const differs = (Object.keys(run) as (keyof PatternRun)[]).find((name) => found[name] !== run[name])
+    if (differs !== undefined)
+      throw new Error(`a run with ${differs} ${found[differs]} was broken off in ${folder}; say the same, or --fresh`)
+    return found
+  }
+  return { ...run, namespace: `patterns${Date.now()}`, killed: {}, sending: 0 }
+}
+
+function save(folder: string, book: Notebook): void {
+  writeFileSync(join(folder, 'run.json'), JSON.stringify(book))
+}
+
+/** One process after the other under one name; each but the last is killed, once it has sent its share of the whole. Resolves when the last has sent. */
+async function lives(
+  name: string,
+  args: readonly string[],
+  book: Notebook,
+  random: () => number,
+  children: Set<ChildProcess>,
+  note: () => void,
+): Promise<void> {
+  const quota = Math.ceil(book.ids / book.processes)
+  for (let life = book.killed[name] ?? 0; ; life++) {
+    const child = fork(member, [...args, name, `${life}`], {
+      execArgv: ['--conditions=posthorn:source', '--disable-warning=ExperimentalWarning'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    children.add(child)
+    const due = life < book.kills ? Math.floor((quota * (life + random())) / book.kills) : quota
+    const reached = new Promise<void>((resolve) => child.on('message', (done) => Number(done) >= due && resolve()))
+    const gone = new Promise<never>((_, reject) =>
+      child.once('exit', (code) => reject(new Error(`${name} ended by itself with ${code}`))),
+    )
+    await Promise.race([reached, gone])
+    gone.catch(() => {})
+    if (life >= book.kills) return
+    // Anywhere between two reports.
+    await sleep(random() * 300)
+    child.kill('SIGKILL')
+    await gone.catch(() => {})
+    children.delete(child)
+    book.killed[name] = life + 1
+    note()
+  }
+}
+
+function ended(child: ChildProcess): Promise<number | null> {
+  child.kill('SIGTERM')
+  return child.exitCode === null
+    ? new Promise((resolve) => child.once('exit', resolve))
+    : Promise.resolve(child.exitCode)
+}
+
+/** Waits until nothing waits, as long as something moves; how much does at last. */
+async function drained(broker: Broker, own: DatabaseSync): Promise<number> {
+  const held = own.prepare(`SELECT (SELECT count(*) FROM posthorn_held WHERE state IN ('ready', 'prepared'))
+    + (SELECT count(*) FROM posthorn_delayed) AS n`)
+  for (let before = -1, until = performance.now() + patienceMs; ; await sleep(200)) {
+    const lags = await Promise.all(topics.map((name) => broker.lag(topic(name, { groups: ['g'] }), { group: 'g' })))
+    const left = lags.reduce((sum, { backlog }) => sum + backlog, Number(held.get()?.['n']))
+    if (left === 0 || performance.now() > until) return left
+    if (left !== before) until = performance.now() + patienceMs
+    before = left
+  }
+}
+
+async function lettersOf(broker: Broker): Promise<number> {
+  let count = 0
+  for (const name of topics)
+    for (const group of ['g', undefined])
+      for await (const letter of broker.deadLetters(topic(name, { groups: ['g'] }), { group }).list()) {
+        if (count++ < 3) console.error(`dead letter ${letter.id}: ${letter.reason}: ${letter.error}`)
       }
-      await sleep(700 + random() * 1_200)
-      child.kill('SIGKILL')
-      await gone
-      killed++
-    }
-  }
-  const children = await Promise.all(Array.from({ length: processes }, (_, n) => lives(`p${n}`)))
-  // Nothing is being sent any more: the immunity time of what vanished may be over at once.
-  own.exec("UPDATE posthorn_held SET due = 0 WHERE state = 'prepared'")
-  const undrained = await drained(own)
-  for (const child of children) child.kill('SIGTERM')
-  await Promise.all(children.map((child) => child.exitCode ?? new Promise((resolve) => child.once('exit', resolve))))
-  const result = judged(folder, own, { killed, undrained })
-  own.close()
-  if (isClean(result.faults)) rmSync(folder, { recursive: true })
-  else console.error(`the file and its notes are kept in ${folder}`)
-  return { ...result, seconds: Math.round((performance.now() - from) / 100) / 10 }
-}
-
-/** Whether everything held. */
-export function isClean(faults: PatternFaults): boolean {
-  return Object.values(faults).every((count) => count === 0)
-}
-
-/** Waits until nothing waits; how much does at last. */
-async function drained(own: DatabaseSync): Promise<number> {
-  const open = own.prepare(`SELECT (SELECT count(*) FROM posthorn_delivery) + (SELECT count(*) FROM posthorn_delayed)
-    + (SELECT count(*) FROM posthorn_held WHERE state IN ('ready', 'prepared'))
-    + (SELECT count(*) FROM posthorn_message JOIN posthorn_cursor AS c ON seq > c.at AND seq < (topic + 1) * 549755813888) AS n`)
-  let left = -1
-  for (const end = performance.now() + 180_000; performance.now() < end && left !== 0; await sleep(200))
-    left = Number(open.get()?.['n'])
-  return left
-}
-
-function judged(
-  folder: string,
-  own: DatabaseSync,
-  { killed, undrained }: { readonly killed: number; readonly undrained: number },
-): Omit<PatternResult, 'seconds'> {
-  const effects = new Map<string, { count: number; readonly at: number }>()
-  for (const { id, t } of own.prepare('SELECT id, t FROM app_effects ORDER BY no').all()) {
-    const found = effects.get(String(id))
-    if (found === undefined) effects.set(String(id), { count: 1, at: Number(t) })
-    else found.count++
-  }
-  const said = notes(folder)
-  const has = (id: string): boolean => effects.has(id)
-  const cancelled = said('cancelled')
-  const gone = new Set([...cancelled, ...said('cancel').filter((id) => !has(id))])
-  const decided = own.prepare('SELECT id FROM app_paid').all()
-  const committed = new Set(decided.map(({ id }) => String(id)))
-  const halves = [...effects.keys()].filter((id) => id.startsWith('h-'))
-  const scheduled = said('scheduled')
-  return {
-    faults: {
-      // A cancel whose asker was killed before the answer may have happened.
-      lost: [...said('sent'), ...scheduled].filter((id) => !has(id) && !gone.has(id)).length,
-      twice: [...effects.values()].filter(({ count }) => count > 1).length,
-      early: [...effects].filter(([id, { at }]) => id.startsWith('s-') && at < Number(id.split('-').at(-1))).length,
-      cancelledDelivered: cancelled.filter(has).length,
-      rolledBackVisible: halves.filter((id) => !committed.has(id)).length,
-      committedMissing: [...committed].filter((id) => !has(id)).length,
-      letters: Number(own.prepare('SELECT count(*) AS n FROM posthorn_letter').get()?.['n']),
-      undrained,
-    },
-    counts: {
-      killed,
-      ids: said('sent').length,
-      effects: effects.size,
-      schedules: scheduled.length,
-      cancelled: cancelled.length,
-      tooLate: said('too-late').length,
-      halvesCommitted: said('committed').length,
-      halvesRolledBack: said('rolledback').length,
-      halvesVanished: said('vanished').length,
-    },
-  }
-}
-
-/** What the members wrote down, by its first word. */
-function notes(folder: string): (word: string) => readonly string[] {
-  const all = new Map<string, string[]>()
-  for (const each of readdirSync(folder).filter((name) => name.endsWith('.log')))
-    for (const line of readFileSync(join(folder, each), 'utf8').split('\n')) {
-      const [word = '', id = ''] = line.split(' ')
-      const list = all.get(word)
-      if (list === undefined) all.set(word, [id])
-      else list.push(id)
-    }
-  return (word) => all.get(word) ?? []
+  return count
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
     options: {
+      on: { type: 'string', default: 'sqlite' },
       ids: { type: 'string', default: '10000' },
       kills: { type: 'string', default: '8' },
       processes: { type: 'string', default: '4' },
       seed: { type: 'string', default: '1' },
-      json: { type: 'boolean', default: false },
+      fresh: { type: 'boolean', default: false },
     },
   })
-  const size = {
-    ids: Number(values.ids),
-    kills: Number(values.kills),
-    processes: Number(values.processes),
-    seed: Number(values.seed),
-  }
-  const result = await patternRun(size)
-  console.log(JSON.stringify({ run: 'reliability on sqlite', ...size, ...result }, undefined, values.json ? 2 : 0))
+  const { on } = values
+  if (on !== 'sqlite' && on !== 'rabbitmq' && on !== 'kafka')
+    throw new Error(`--on ${on}: there are sqlite, rabbitmq and kafka`)
+  const [ids, kills, processes, seed] = [values.ids, values.kills, values.processes, values.seed].map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  const folder = fileURLToPath(new URL(`../../.faults/reliability-${on}`, import.meta.url))
+  if (values.fresh) rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const command = `pnpm test:faults reliability --on=${on} --ids=${ids} --kills=${kills} --processes=${processes} --seed=${seed}`
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+  const result = await patternRun({ on, ids, kills, processes, seed }, folder)
+  const evidence = { command, commit, date: new Date().toISOString().slice(0, 10), seed, ...result }
+  console.log(JSON.stringify(evidence, undefined, 2))
+  const path = fileURLToPath(new URL(`../../evidence/reliability-${on}.json`, import.meta.url))
+  writeFileSync(path, `${JSON.stringify(evidence, undefined, 2)}\n`)
   process.exitCode = isClean(result.faults) ? 0 : 1
 }
