@@ -12,7 +12,6 @@ export interface Item {
   readonly record: StoredRecord
   /** In the lane's tracker. */
   readonly place: number
-  readonly chunk: Chunk
   /** Epoch ms before which nobody may get it; 0: now. */
   readonly due: number
   /** Handed out and not settled. */
@@ -21,15 +20,6 @@ export interface Item {
   marked: boolean
   /** What a hand-back put on it. */
   tried: Pick<Tried, 'failures' | 'history'> | undefined
-}
-
-/**
- * Some records share a signal. One for the whole lane would gather listeners as long as the lane lives; and to add one to a signal takes as long as it
- * has listeners.
- */
-interface Chunk {
-  readonly lost: AbortController
-  open: number
 }
 
 /** One partition that is ours, from its assignment to its loss. */
@@ -66,8 +56,6 @@ export interface Lane {
   transactional: boolean
 }
 
-const chunkSize = 16
-
 /** What is fetched and unfinished at most; above it the partition is not read on. */
 const mostOpen = 4_000
 const mostOpenDelayed = 20_000
@@ -77,7 +65,9 @@ const mostBytes = 16_777_216
 export function lane(place: Place, delayed: boolean, fence: bigint, from: Progress, window: number): Lane {
   const track = tracker(from.offset)
   const most = delayed ? mostOpenDelayed : Math.max(mostOpen, 4 * window)
-  const chunks = new Set<Chunk>()
+  /** One for all that is handed out: it goes together. */
+  const losing = new AbortController()
+  const { signal } = losing
   let queue: Item[] = []
   let head = 0
   /** Of a delayed lane: by time. */
@@ -104,7 +94,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       token: item,
       // Who crashed may have started any of what it had fetched.
       deliveryCount: item.record.offset < from.offset + most ? starts : 1,
-      lost: item.chunk.lost.signal,
+      lost: signal,
       fence,
     })
     const lone = alone?.offset === item.record.offset ? alone.starts : 0
@@ -126,9 +116,6 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
     track.finish(track.add(offset))
     return false
   }
-  const settleChunk = (item: Item): void => {
-    if (--item.chunk.open === 0) chunks.delete(item.chunk)
-  }
   const self: Lane = {
     place,
     delayed,
@@ -138,20 +125,14 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
     push(read, next) {
       if (state !== 'open') return
       const records = finishedBefore.size === 0 ? read : read.filter(unfinished)
-      let chunk: Chunk | undefined
       for (let i = 0; i < records.length; i++) {
         const record = records[i] as StoredRecord
-        if (i % chunkSize === 0) {
-          chunk = { lost: new AbortController(), open: Math.min(chunkSize, records.length - i) }
-          chunks.add(chunk)
-        }
         bytes += size(record)
         const due = delayed ? (arrivalOf(record, place).notBefore ?? 0) : 0
         enqueue({
           lane: self,
           record,
           place: track.add(record.offset),
-          chunk: chunk as Chunk,
           due,
           inHand: false,
           marked: false,
@@ -189,7 +170,6 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       bytes -= size(item.record)
       if (alone?.offset === item.record.offset) alone = undefined
       if (item.tried !== undefined) tries.delete(item.record.offset)
-      settleChunk(item)
       throttle()
       return true
     },
@@ -218,8 +198,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       self.drain()
       state = 'lost'
       inHand = 0
-      for (const chunk of chunks) chunk.lost.abort(reason)
-      chunks.clear()
+      losing.abort(reason)
     },
     get lost() {
       return state === 'lost'

@@ -1,16 +1,35 @@
 import type { Clock } from '../driver/clock.ts'
-import type { Next } from '../face/extending.ts'
 import type { BatchOptions, Delivery, Verdict } from '../face/handling.ts'
-import { verdictOf } from './handling.ts'
+import { type Answer, type Chain, verdictOf } from './handling.ts'
 
 /** What a batch handler may answer. */
 type BatchAnswer = Verdict | readonly (Verdict | void)[] | void
 type HandleBatch = (deliveries: readonly Delivery[]) => Promise<BatchAnswer>
 
-interface Waiting {
+/** One delivery until its batch has ended. A promise of each would cost more than all that is done with it here. */
+class Waiting implements Answer {
   readonly delivery: Delivery
-  readonly resolve: (verdict: Verdict) => void
-  readonly reject: (error: unknown) => void
+  #ended: ((resolve: (verdict: Verdict) => void, reject: (error: unknown) => void) => void) | undefined
+  #resolve: ((verdict: Verdict) => void) | undefined
+  #reject: ((error: unknown) => void) | undefined
+
+  constructor(delivery: Delivery) {
+    this.delivery = delivery
+  }
+
+  then(resolve: (verdict: Verdict) => void, reject: (error: unknown) => void): void {
+    if (this.#ended !== undefined) this.#ended(resolve, reject)
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+  resolve(verdict: Verdict): void {
+    if (this.#resolve === undefined) this.#ended = (resolve) => resolve(verdict)
+    else this.#resolve(verdict)
+  }
+  reject(error: unknown): void {
+    if (this.#reject === undefined) this.#ended = (_, reject) => reject(error)
+    else this.#reject(error)
+  }
 }
 
 /**
@@ -22,7 +41,7 @@ export function batched(
   options: BatchOptions,
   handle: HandleBatch,
   stopping: AbortSignal,
-): Next<Delivery, Verdict> {
+): Chain {
   let waiting: Waiting[] = []
   let cancel: (() => void) | undefined
   const flush = (): void => {
@@ -33,12 +52,13 @@ export function batched(
     if (batch.length > 0) void deliver(handle, batch)
   }
   stopping.addEventListener('abort', flush, { once: true })
-  return (delivery) =>
-    new Promise((resolve, reject) => {
-      waiting.push({ delivery, resolve, reject })
-      if (waiting.length >= options.size || stopping.aborted) flush()
-      else cancel ??= clock.after(options.waitMs, flush)
-    })
+  return (delivery) => {
+    const one = new Waiting(delivery)
+    waiting.push(one)
+    if (waiting.length >= options.size || stopping.aborted) flush()
+    else cancel ??= clock.after(options.waitMs, flush)
+    return one
+  }
 }
 
 async function deliver(handle: HandleBatch, batch: readonly Waiting[]): Promise<void> {
@@ -50,11 +70,15 @@ async function deliver(handle: HandleBatch, batch: readonly Waiting[]): Promise<
     else for (const each of batch) await deliver(handle, [each])
     return
   }
-  for (const [i, each] of batch.entries()) {
+  for (let i = 0; i < batch.length; i++) {
+    const each = batch[i] as Waiting
+    let verdict: Verdict
     try {
-      each.resolve(verdictOf(Array.isArray(answer) ? answer[i] : answer))
+      verdict = verdictOf(Array.isArray(answer) ? answer[i] : answer)
     } catch (error) {
       each.reject(error)
+      continue
     }
+    each.resolve(verdict)
   }
 }

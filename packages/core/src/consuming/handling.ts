@@ -3,7 +3,6 @@ import type { Runtime } from '../broker/runtime.ts'
 import type { Settled } from '../driver/seam.ts'
 import { describe, MessagingError } from '../errors.ts'
 import { isOwn } from '../extension.ts'
-import type { Next } from '../face/extending.ts'
 import type { Delivery, Verdict } from '../face/handling.ts'
 import { topicParts } from '../topic.ts'
 import { beforehand } from './beforehand.ts'
@@ -30,7 +29,12 @@ export interface Ends {
 }
 
 /** What a chain of middlewares ends in: a handler's own answer is looked at afterwards. */
-export type Chain = Next<Delivery, Verdict | void>
+export type Chain = (delivery: Delivery) => Answer
+
+/** A promise, or less: `then` is called once, and calls back once. */
+export interface Answer {
+  then(resolve: (verdict: Verdict | void) => void, reject: (error: unknown) => void): unknown
+}
 
 /**
  * One message through decoding, middlewares and handler, to what is done about its outcome. The usual way (decoded at once, acknowledged) makes no
