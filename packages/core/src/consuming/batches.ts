@@ -17,6 +17,7 @@ class Waiting implements Answer {
     this.delivery = delivery
   }
 
+  // biome-ignore lint/suspicious/noThenProperty: it is awaited as a promise would be.
   then(resolve: (verdict: Verdict) => void, reject: (error: unknown) => void): void {
     if (this.#ended !== undefined) this.#ended(resolve, reject)
     this.#resolve = resolve
@@ -36,12 +37,7 @@ class Waiting implements Answer {
  * Collects single deliveries for a handler that takes many. Middlewares and policies keep seeing one message each. Where the handler
  * throws, its messages are given to it again one by one, so that one bad message does not fail its neighbours.
  */
-export function batched(
-  clock: Clock,
-  options: BatchOptions,
-  handle: HandleBatch,
-  stopping: AbortSignal,
-): Chain {
+export function batched(clock: Clock, options: BatchOptions, handle: HandleBatch, stopping: AbortSignal): Chain {
   let waiting: Waiting[] = []
   let cancel: (() => void) | undefined
   const flush = (): void => {
