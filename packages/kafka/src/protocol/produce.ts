@@ -75,8 +75,9 @@ export function produceAnswers(
       found.set(`${partition}/${topic}`, { fault: faultOf(code, text), offset: offset < 0 ? undefined : offset })
     })
   })
-  const missing = new Fault('connection', 'CONNECTION', 'the answer lacks a partition')
-  return parts.map(
-    ({ topic, partition }) => found.get(`${partition}/${topic}`) ?? { fault: missing, offset: undefined },
-  )
+  return parts.map(({ topic, partition }) => found.get(`${partition}/${topic}`) ?? missing())
+}
+
+function missing(): ProduceAnswer {
+  return { fault: new Fault('connection', 'CONNECTION', 'the answer lacks a partition'), offset: undefined }
 }
