@@ -1,5 +1,6 @@
 // One process of the fault run on one SQLite file: sends, handles and relays until it is told to stop, or killed.
 import { readdirSync, readFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, isMessagingError, topic } from '../../packages/posthorn/src/index.ts'
@@ -102,6 +103,8 @@ process.on('SIGTERM', () => {
 })
 // Whoever started this has gone.
 process.on('disconnect', () => process.exit(1))
+// What is killed writes no cache at its end.
+flushCompileCache()
 process.send?.('ready')
 while (next < quota && !stopping) {
   const last = Math.min(quota, next + batchSize)
