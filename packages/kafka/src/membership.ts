@@ -38,6 +38,9 @@ export interface GroupMember {
   leave(): Promise<void>
 }
 
+/** How long a joining that is under way is waited for at the end. */
+const leavingMs = 1_500
+
 /** Joins and stays; heartbeats go by a timer of their own, however busy the handlers are. */
 export function groupMember(
   group: string,
@@ -154,6 +157,8 @@ export function groupMember(
     },
     async leave() {
       closing.abort()
+      // A joining that is under way ends as a member, for which the others would wait: that one has to leave.
+      await Promise.race([serving, pause(clock, leavingMs)])
       const last = id
       // An instance that leaves would not find its place again.
       if (last !== '' && instance === undefined)
@@ -161,7 +166,6 @@ export function groupMember(
           .coordinator('group', group)
           .then((node) => cluster.wire.leave(node, { group, generation: -1, member: last, instance: undefined }))
           .catch(() => {})
-      void serving
     },
   }
 }

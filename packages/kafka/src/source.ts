@@ -9,6 +9,7 @@ import {
   type Subscription,
 } from '@posthorn/core/driver'
 import { agreementOf, disagrees, recordOf } from './agreement.ts'
+import type { Member } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
 import { settleInTransaction, type Transact } from './effects.ts'
 import { Fault, messagingError } from './errors.ts'
@@ -216,10 +217,13 @@ export async function groupSource(
     unmark: (token) => noted(token as Item, 'unmark'),
     seek: moveTo,
     async atomic(sends, settlements, until) {
-      const place = (): ReturnType<typeof settleInTransaction> =>
-        settleInTransaction({ cluster, group, transact }, member?.place, sends, settlements, until)
-      await held.alone(place)
-      out.wake()
+      const place = (): Member | undefined => member?.place
+      const effects = { cluster, clock, group, transact, place, closing: closing.signal }
+      try {
+        await held.alone(() => settleInTransaction(effects, sends, settlements, until))
+      } finally {
+        out.wake()
+      }
     },
     appeared(topic) {
       if (topics.covers(topic)) void look()

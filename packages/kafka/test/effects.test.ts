@@ -34,6 +34,67 @@ describe.each(clients)('%s', (client) => {
     expect(await log(direct, bills)).toEqual(['1', '2'])
   })
 
+  test('a transaction that failed is undone, and its message comes again to who holds it', {
+    timeout: 60_000,
+  }, async () => {
+    const namespace = name()
+    const direct = await connect(namespace, { client })
+    for (const topic of [orders, bills]) await direct.declare(topic, signal())
+    await direct.send([message(0), message(1)], { signal: signal() })
+    const proxy = await proxied()
+    const behind = await connect(namespace, { client, brokers: `127.0.0.1:${proxy.port}` })
+    const owner = await open(behind, orders)
+    const [first] = await receive(owner, 1)
+    proxy.freeze()
+    const failed = owner.atomic?.([bill(0)], [{ token: first?.token, verdict: 'ack' }], AbortSignal.timeout(500))
+    const outcome = failed?.then(
+      () => 'committed',
+      () => 'undone',
+    )
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await proxy.restore()
+    expect(await outcome).toBe('undone')
+    const again = await receive(owner, 2)
+    expect(bodies(again).sort()).toEqual(['0', '1'])
+    for (const each of again)
+      await owner.atomic?.([bill(Number(bodies([each])[0]))], [{ token: each.token, verdict: 'ack' }], signal())
+    expect((await log(direct, bills)).sort()).toEqual(['0', '1'])
+    expect(await eat(owner, 1, 500)).toEqual([])
+  })
+
+  test('a commit whose answer is lost counts once, whatever became of it', { timeout: 90_000 }, async () => {
+    const namespace = name()
+    const direct = await connect(namespace, { client })
+    for (const topic of [orders, bills]) await direct.declare(topic, signal())
+    const count = 6
+    await direct.send(
+      Array.from({ length: count }, (_, n) => message(n)),
+      { signal: signal() },
+    )
+    const proxy = await proxied()
+    const behind = await connect(namespace, { client, brokers: `127.0.0.1:${proxy.port}` })
+    const owner = await open(behind, orders)
+    let done = 0
+    for (let turn = 0; done < count; turn++) {
+      const [each] = await receive(owner, 1)
+      if (each === undefined) throw new Error(`only ${done} of ${count} came`)
+      // Answers stop at another moment of each transaction, until its time is up: in some it is the commit's that is missing.
+      const stop = setTimeout(() => proxy.freeze('down'), turn * 4)
+      const deadline = AbortSignal.timeout(turn < 20 ? 400 : 20_000)
+      const going = owner.atomic?.([bill(Number(bodies([each])[0]))], [{ token: each.token, verdict: 'ack' }], deadline)
+      const ended = going?.then(
+        () => done++,
+        () => undefined,
+      )
+      await new Promise((resolve) => setTimeout(resolve, 600))
+      clearTimeout(stop)
+      await proxy.restore()
+      await ended
+    }
+    expect((await log(direct, bills)).sort()).toEqual(Array.from({ length: count }, (_, n) => `${n}`))
+    expect(await eat(owner, 1, 500)).toEqual([])
+  })
+
   test('a frozen owner’s transaction is undone by the next owner, and counts once', { timeout: 60_000 }, async () => {
     const namespace = name()
     const direct = await connect(namespace, { client })
