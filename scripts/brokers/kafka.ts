@@ -86,8 +86,9 @@ const server = async (variant: Variant, site: Site, process: Process): Promise<L
   return { file: 'java', args: [...memory, log, '-cp', classPath, 'kafka.Kafka', properties] }
 }
 
-/** 22 characters, the same for every node of the broker. */
-const clusterId = ({ folder }: Site): string => createHash('md5').update(folder).digest('base64url').slice(0, 22)
+/** 22 characters, the same for every node of the broker; a first one that looks like an option would be taken for one. */
+const clusterId = ({ folder }: Site): string =>
+  createHash('md5').update(folder).digest('base64url').slice(0, 22).replace(/^-/, 'p')
 
 type Lines = Readonly<Record<string, string | number | boolean>>
 
