@@ -1,7 +1,7 @@
 // What Kafka deletes although a group has not handled it, told before it happens; and topics that keep less safely than they should.
 import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
 import { describe, expect, test } from 'vitest'
-import { address, clients, connect, eat, message, name, open, receive, topicOf, until } from './stand.ts'
+import { address, bodies, clients, connect, eat, message, name, open, receive, topicOf, until } from './stand.ts'
 
 async function alter(topic: string, setting: string, value: string): Promise<void> {
   const admin = new Kafka({ brokers: [await address()], logLevel: logLevel.NOTHING }).admin()
@@ -36,6 +36,24 @@ describe.each(clients)('%s', (client) => {
     await slow.settle(held.map(({ token }) => ({ token, verdict: 'ack' })))
     expect((await driver.lag(topic, 'g', signal())).lostInMs).toBeUndefined()
     expect(quick.events).toEqual([])
+  })
+
+  test('an offset past the end (another topic was made by that name) is told, and all that is there is read', {
+    timeout: 60_000,
+  }, async () => {
+    const namespace = name()
+    const driver = await connect(namespace, { client })
+    const topic = topicOf({ partitions: 1 })
+    await driver.declare(topic, signal())
+    await driver.send([message(0), message(1)], { signal: signal() })
+    const admin = new Kafka({ brokers: [await address()], logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    const offset = { partition: 0, offset: '5' }
+    await admin.setOffsets({ groupId: `${namespace}.g`, topic: `${namespace}.orders`, partitions: [offset] })
+    await admin.disconnect()
+    const source = await open(driver, topic)
+    expect(bodies(await eat(source, 2))).toEqual(['0', '1'])
+    expect(source.events).toEqual([{ event: 'position-lost', topic: 'orders', position: '0:5' }])
   })
 
   test('a topic that keeps less safely than asked for is refused with what mends it', { timeout: 60_000 }, async () => {
