@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import {
   type Arrival,
   type Dispatch,
-  decodeHeaders,
+  decodePairs,
   encodeHeaders,
   MessagingError,
   type WireField,
@@ -32,6 +32,9 @@ const native: ReadonlySet<WireField> = new Set<WireField>([
 const reserved =
   /^(?:CC|BCC|__proto__|x-(?:first-|last-)?death(?:-.*)?|x-delivery-count|x-acquired-count|x-match|ph-h-.*)$/
 const escaped = 'ph-h-'
+/** Names that travel as they are: a service has few, and looking them up costs less than the expression. */
+const plain = new Set<string>()
+const mostPlain = 1_000
 
 /** What goes before the body of a message. `nowMs` is when, for its expiry. */
 export function propertiesOf(message: Dispatch, names: Names, nowMs: number): Properties {
@@ -92,12 +95,16 @@ function isLean(message: Dispatch): boolean {
 function headersOf(message: Dispatch, fit: ReadonlySet<WireField>): Record<string, string> {
   const headers = encodeHeaders(message, fit)
   for (const name in message.headers) {
+    if (plain.has(name)) continue
     if (!isShort(name))
       throw new MessagingError(
         'invalid',
         `message ${message.id}: the header name ${name.slice(0, 40)}... has more than ${longestShort} bytes`,
       )
-    if (!reserved.test(name)) continue
+    if (!reserved.test(name)) {
+      if (plain.size < mostPlain) plain.add(name)
+      continue
+    }
     const value = headers[name] as string
     delete headers[name]
     headers[escaped + name] = value
@@ -141,7 +148,7 @@ export interface Place {
 export function arrivalOf(message: Message, { names, topic, token, counted }: Place): Arrival {
   const { properties, content, fields } = message
   const raw = textHeaders(properties.headers)
-  const decoded = decodeHeaders(raw)
+  const decoded = raw === none ? lean : decodePairs(raw)
   const messageId = textOf(properties.messageId) ?? decoded.id
   const id = messageId ?? derivedId(message, raw)
   const seconds = properties.timestamp
@@ -182,22 +189,23 @@ function countOf(headers: Message['properties']['headers']): number {
 
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
 
-const nothing: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
+const none: readonly string[] = Object.freeze([])
+/** What no headers say. */
+const lean = Object.freeze(decodePairs(none))
 
-/** Headers as texts, without what the broker added. */
-function textHeaders(headers: Message['properties']['headers']): Readonly<Record<string, string>> {
-  let out: Record<string, string> | undefined
+/** Names and values as texts in turn, without what the broker added. */
+function textHeaders(headers: Message['properties']['headers']): readonly string[] {
+  let out: string[] | undefined
   for (const name in headers) {
-    const value: unknown = headers[name]
-    if (name.startsWith(escaped)) {
-      out ??= Object.create(null) as Record<string, string>
-      out[name.slice(escaped.length)] = textValue(value)
-    } else if (!reserved.test(name)) {
-      out ??= Object.create(null) as Record<string, string>
-      out[name] = textValue(value)
+    const ours = name.startsWith(escaped)
+    if (!ours && !plain.has(name)) {
+      if (reserved.test(name)) continue
+      if (plain.size < mostPlain && isShort(name)) plain.add(name)
     }
+    out ??= []
+    out.push(ours ? name.slice(escaped.length) : name, textValue(headers[name]))
   }
-  return out ?? nothing
+  return out ?? none
 }
 
 function textValue(value: unknown): string {
@@ -214,7 +222,7 @@ function textValue(value: unknown): string {
 }
 
 /** The same for the same message however often it is delivered; the same also for two strangers' messages that are equal in all. */
-function derivedId({ content, fields, properties }: Message, raw: Readonly<Record<string, string>>): string {
+function derivedId({ content, fields, properties }: Message, raw: readonly string[]): string {
   const hash = createHash('sha256')
   const { contentType, correlationId, replyTo, timestamp, type } = properties
   hash.update(JSON.stringify([fields.routingKey, contentType, correlationId, replyTo, timestamp, type, raw]))

@@ -61,11 +61,12 @@ export async function openSource(
     box.fail(error)
   })
 
-  const settleOne = ({ token, ...how }: Settlement, touched: Set<Tap>): Settled => {
-    const { tap, tag, arrival } = token as Token
+  const settleOne = (how: Settlement, touched: Tap[]): Settled => {
+    const { tap, tag, arrival } = how.token as Token
     if (!tap.note(tag, how.verdict)) return 'stale'
     tap.handed--
-    touched.add(tap)
+    // Nearly always that of the settlement before.
+    if (touched.at(-1) !== tap && !touched.includes(tap)) touched.push(tap)
     if (!tap.single || arrival === undefined) return 'ok'
     // It has ended, and nobody waits to hear that this is noted.
     if (how.verdict === 'nack' && marks?.has(arrival) === true) marks.change(arrival, -1).catch(() => {})
@@ -83,10 +84,7 @@ export async function openSource(
     return 'ok'
   }
   /** RabbitMQ cannot change a message that it gives out again: a copy with the tries goes into the queue, then this one is done. */
-  const sendBack = async (
-    settlement: Settlement & { readonly verdict: 'nack' },
-    touched: Set<Tap>,
-  ): Promise<Settled> => {
+  const sendBack = async (settlement: Settlement & { readonly verdict: 'nack' }, touched: Tap[]): Promise<Settled> => {
     const { tap, tag, arrival } = settlement.token as Token
     if (arrival === undefined || !tap.claim(tag)) return 'stale'
     const held = await again(tap.queue, arrival, settlement.failures ?? 0, settlement.history ?? [])
@@ -129,12 +127,12 @@ export async function openSource(
       }
     },
     async settle(batch) {
-      const touched = new Set<Tap>()
+      const touched: Tap[] = []
       const answers: Settled[] = new Array(batch.length)
       const copies: Promise<unknown>[] = []
-      for (const [i, each] of batch.entries()) {
-        const { tap } = each.token as Token
-        if (each.verdict === 'nack' && each.failures !== undefined && !tap.single)
+      for (let i = 0; i < batch.length; i++) {
+        const each = batch[i] as Settlement
+        if (each.verdict === 'nack' && each.failures !== undefined && !(each.token as Token).tap.single)
           copies.push(
             sendBack(each, touched).then((settled) => {
               answers[i] = settled

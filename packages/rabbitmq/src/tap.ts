@@ -119,14 +119,15 @@ export async function openTap(options: TapOptions): Promise<Tap> {
       return open.size
     },
     note(tag, verdict) {
-      if (!open.has(tag) || claimed.has(tag)) return false
+      if (claimed.size > 0 && claimed.has(tag)) return false
       if (verdict === 'nack' && single) {
+        if (!open.has(tag)) return false
         // It stays open, so that no acknowledgement of later ones takes it along.
         claimed.add(tag)
         tap.giving = false
         return true
       }
-      open.delete(tag)
+      if (!open.delete(tag)) return false
       if (verdict === 'ack') acks.push(tag)
       else nacks.push(tag)
       return true
