@@ -1,8 +1,8 @@
-// `pnpm test:faults rabbitmq [--messages=100000] [--legs=3] [--seed=1] [--seconds=N] [--fresh]`: a service of five and more processes on
+// `pnpm test:faults rabbitmq [--messages=100000] [--legs=6] [--faults=30] [--seed=1] [--seconds=N] [--fresh]`: a service of five and more processes on
 // one RabbitMQ, everything that ADAPTER.md names going wrong in each leg; a run that was cut off goes on where it was.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { managementOf } from '../../packages/rabbitmq/src/testing/management.ts'
-import { control } from '../brokers/lifecycle.ts'
+import { control, logs } from '../brokers/lifecycle.ts'
 import { rabbitService } from './rabbitmq-service.ts'
 import { runCampaign } from './service-campaign.ts'
 import { type Fault, usualFaults } from './service-faults.ts'
@@ -45,6 +45,9 @@ const faults: readonly Fault[] = [
       const places = crew.of('billing')
       places[Math.floor(random() * places.length)]?.tell({ say: 'hold', ms: consumerTimeoutMs + 6_000 })
       await sleep(consumerTimeoutMs + 6_000)
+      const log = logs(broker, 2_000).map(({ text }) => text)
+      if (!log.some((text) => /delivery acknowledgement on channel \d+ timed out/.test(text)))
+        throw new Error('the broker has not closed the channel of who held on')
     },
   },
 ]
@@ -53,7 +56,8 @@ await runCampaign({
   name: 'rabbitmq-faults',
   command: 'pnpm test:faults rabbitmq',
   messages: 100_000,
-  legs: 3,
+  legs: 6,
+  times: 30,
   faults,
   service: () =>
     rabbitService(broker, {

@@ -9,7 +9,7 @@ import { format } from '../../packages/testkit/src/ledger/report.ts'
 import { brokersFolder, checkout } from '../brokers/places.ts'
 import { randomFrom } from './random.ts'
 import type { Fault } from './service-faults.ts'
-import { isClean, type Service, type ServiceResult, serviceRun } from './service-run.ts'
+import { isClean, type Service, type ServiceResult, type ServiceRun, serviceRun } from './service-run.ts'
 
 /** What is run. */
 export interface Campaign {
@@ -19,7 +19,9 @@ export interface Campaign {
   readonly command: string
   readonly messages: number
   readonly legs: number
-  /** Of each leg; their order is another in each. */
+  /** How many faults go wrong in all legs together. Default: each kind once a leg. */
+  readonly times?: number | undefined
+  /** Kinds of them: all in turn, in another order each round. */
   readonly faults: readonly Fault[]
   /** Of a leg, counted from 0. */
   readonly service: (leg: number) => Promise<Service & AsyncDisposable>
@@ -48,6 +50,7 @@ export async function runCampaign(campaign: Campaign): Promise<void> {
     options: {
       messages: { type: 'string', default: `${campaign.messages}` },
       legs: { type: 'string', default: `${campaign.legs}` },
+      faults: { type: 'string', default: `${campaign.times ?? campaign.legs * campaign.faults.length}` },
       seed: { type: 'string', default: '1' },
       // No leg is begun later than this.
       seconds: { type: 'string', default: '86400' },
@@ -58,10 +61,15 @@ export async function runCampaign(campaign: Campaign): Promise<void> {
   const legs = Number(values.legs)
   const seed = Number(values.seed)
   const until = performance.now() + Number(values.seconds) * 1_000
-  const plan = { messages, legs, seed, commit: commit() }
+  const plan = { messages, legs, faults: Number(values.faults), seed, commit: commit() }
+  const sequence = faultSequence(campaign.faults, plan)
+  const perLeg = Math.ceil(plan.faults / legs)
   const done = values.fresh ? [] : remembered(campaign.name, plan)
   while (done.length < legs && performance.now() < until) {
-    done.push(await runLeg(campaign, done.length, Math.ceil(messages / legs), seed + done.length))
+    const leg = done.length
+    const faults = sequence.slice(leg * perLeg, (leg + 1) * perLeg)
+    console.log(`leg ${leg + 1} of ${legs}, seed ${seed + leg}: ${faults.map(({ name }) => name).join(', ')}`)
+    done.push(await runLeg(campaign, { leg, faults, messages: Math.ceil(messages / legs), seed: seed + leg }))
     remember(campaign.name, plan, done)
   }
   if (done.length < legs) {
@@ -76,10 +84,11 @@ export async function runCampaign(campaign: Campaign): Promise<void> {
   process.exitCode = clean ? 0 : 1
 }
 
-async function runLeg(campaign: Campaign, leg: number, messages: number, seed: number): Promise<Leg> {
+async function runLeg(
+  campaign: Campaign,
+  { leg, faults, messages, seed }: Pick<ServiceRun, 'faults' | 'messages' | 'seed'> & { readonly leg: number },
+): Promise<Leg> {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-faults-'))
-  const faults = shuffled(campaign.faults, randomFrom(seed))
-  console.log(`leg ${leg + 1} of ${campaign.legs}: ${messages} messages, ${faults.length} faults, seed ${seed}`)
   await using service = await campaign.service(leg)
   const result = await serviceRun({ service, faults, messages, seed, folder, msPerFault: 15_000 })
   const { check, stuck, accidents, seconds } = result
@@ -108,6 +117,14 @@ async function runLeg(campaign: Campaign, leg: number, messages: number, seed: n
   }
 }
 
+/** The same for the same seed; it does not hang on where a campaign was cut off. */
+function faultSequence(kinds: readonly Fault[], { faults, seed }: Plan): readonly Fault[] {
+  const random = randomFrom(seed)
+  const sequence: Fault[] = []
+  while (sequence.length < faults) sequence.push(...shuffled(kinds, random))
+  return sequence.slice(0, faults)
+}
+
 function shuffled<T>(all: readonly T[], random: () => number): readonly T[] {
   const out = [...all]
   for (let i = out.length - 1; i > 0; i--) {
@@ -120,6 +137,7 @@ function shuffled<T>(all: readonly T[], random: () => number): readonly T[] {
 interface Plan {
   readonly messages: number
   readonly legs: number
+  readonly faults: number
   readonly seed: number
   readonly commit: string
 }
@@ -129,7 +147,7 @@ function evidence({ command, about }: Campaign, plan: Plan, legs: readonly Leg[]
   for (const { counts } of legs)
     for (const [name, count] of Object.entries(counts)) total[name] = (total[name] ?? 0) + count
   return {
-    command: `${command} --messages=${plan.messages} --legs=${plan.legs} --seed=${plan.seed}`,
+    command: `${command} --messages=${plan.messages} --legs=${plan.legs} --faults=${plan.faults} --seed=${plan.seed}`,
     date: new Date().toISOString().slice(0, 10),
     commit: plan.commit,
     ...about,

@@ -74,7 +74,8 @@ process.on('message', (word: Word) => {
   else if (word.say === 'hold') holdMs = word.ms
   else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, word.ms)
 })
-const tell = (): void => void process.send?.({ done, sent } satisfies Progress)
+/** Who started this may be gone: then `disconnect` ends it. */
+const tell = (): void => void process.send?.({ done, sent } satisfies Progress, undefined, undefined, () => {})
 setInterval(tell, 500).unref()
 
 const hashOf = (body: WorkBody, key: string | undefined): string =>
