@@ -1,5 +1,5 @@
 import type { DriverContext, GroupSpec, PatternSpec, TopicSpec } from '@posthorn/core/driver'
-import { isMessagingError } from '@posthorn/core/driver'
+import { isMessagingError, MessagingError } from '@posthorn/core/driver'
 import type { Channel } from 'amqplib'
 import { type Card, note } from './book.ts'
 import type { Link } from './connection.ts'
@@ -52,14 +52,15 @@ export async function declareTopic(on: Declaring, spec: TopicSpec, signal: Abort
 /** Looks whether what a mapping names is there, without touching it. */
 async function verify(
   channel: Channel,
-  { exchange, queue }: RabbitMapping,
+  { exchange, queue, stream }: RabbitMapping,
   topology: DriverContext['topology'],
   about: string,
 ): Promise<void> {
   const mode = topology === 'none' ? 'none' : 'check'
   if (exchange !== undefined && exchange !== '')
     await establish(channel, [{ do: 'exchange', name: exchange, type: '' }], mode, about)
-  if (queue !== undefined) await establish(channel, [{ do: 'queue', name: queue, args: {} }], mode, about)
+  const read = queue ?? stream
+  if (read !== undefined) await establish(channel, [{ do: 'queue', name: read, args: {} }], mode, about)
 }
 
 const cardOf = ({ name, partitions }: TopicSpec, group?: Pick<GroupSpec, 'name' | 'order'>): Card => ({
@@ -111,6 +112,11 @@ async function establishGroup(
   plan: GroupPlan,
 ): Promise<readonly string[]> {
   const about = `group ${plan.group} of topic ${spec.name}`
+  if (mapping?.stream !== undefined)
+    throw new MessagingError(
+      'unsupported',
+      `${about}: members of a group cannot share the stream ${mapping.stream}; read it with mode: 'broadcast', each for itself`,
+    )
   const queues = mapping === undefined ? queuesOf(names, plan) : [mapping.queue ?? names.queue(plan.topic, plan.group)]
   const steps = mapping === undefined ? groupPlan(names, plan, settings) : mappedPlan(names, plan, mapping, settings)
   await establish(channel, steps, context.topology, about)

@@ -2,6 +2,7 @@ import type {
   Dispatch,
   Driver,
   DriverContext,
+  From,
   SendControl,
   SendResult,
   Subscription,
@@ -18,7 +19,7 @@ import type { Outgoing } from './frames.ts'
 import type { NoteStore } from './marks.ts'
 import { namesIn } from './names.ts'
 import { notesOf } from './notes.ts'
-import type { RabbitSettings } from './options.ts'
+import { mappingOf, type RabbitSettings } from './options.ts'
 import { type Need, routesOf } from './routes.ts'
 import { senderOn } from './sender.ts'
 import { type OpenSource, openSource, type SourceHost, type Tries } from './source.ts'
@@ -71,6 +72,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     settings.queueType === 'quorum' && Number.parseInt(version, 10) < 4 ? { priority: false } : {}
 
   const tries: Tries = new Map()
+  const positions = new Map<string, From>()
   const again: SourceHost['again'] = async (queue, arrival, failures, history) => {
     const copy: Dispatch = { ...arrival, failures, history, generation: arrival.generation + 1 }
     const outgoing: Outgoing = {
@@ -163,7 +165,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     async open(subscription, signal) {
       open()
       refuse(subscription)
-      const reading = readingOf({ ...declaring, consuming, sender }, subscription, signal)
+      const reading = readingOf({ ...declaring, consuming, sender, positions }, subscription, signal)
       const source = await openSource(subscription, reading, {
         again,
         tries,
@@ -289,7 +291,8 @@ function openLinks(
   return { sending, consuming: settings.connection === undefined ? link('consuming') : sending }
 }
 
-function refuse({ mode, from, group }: Subscription): void {
+function refuse({ mode, from, group, source }: Subscription): void {
+  if (mode === 'broadcast' && 'name' in source && mappingOf(source.on, source.name)?.stream !== undefined) return
   if (mode === 'replay')
     throw new MessagingError('unsupported', 'RabbitMQ queues keep no history, so nothing can be replayed')
   if (typeof from === 'object')

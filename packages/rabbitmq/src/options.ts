@@ -15,8 +15,15 @@ export interface RabbitOptions {
   readonly heartbeatS?: number | undefined
   /** Of group queues: `quorum` (replicated, safe; the default) or `classic` (one node, strict priorities). */
   readonly queueType?: 'quorum' | 'classic' | undefined
-  /** Longest that a group queue may grow; what is sent beyond it fails as `throttled`. Default: as long as the disk lasts. */
+  /** Longest that a group queue may grow. Default: as long as the disk lasts. */
   readonly maxLength?: number | undefined
+  /**
+   * What happens beyond `maxLength`: `reject` fails the send as `throttled` (the default); `dead-letter` takes the oldest message out of the queue and
+   * puts it on the shelf, with cause `overflow`, which the broker does not confirm: a crash in that moment loses it.
+   */
+  readonly overflow?: 'reject' | 'dead-letter' | undefined
+  /** Further arguments of group queues, such as `x-queue-leader-locator` or, for classic ones before 3.12, `x-queue-mode`. */
+  readonly queueArguments?: Readonly<Record<string, string | number | boolean>> | undefined
 }
 
 /** Certificates, as PEM text or bytes. */
@@ -37,6 +44,8 @@ export interface RabbitMapping {
   readonly routingKey?: string | undefined
   /** It is read, whatever the group. Without one a group gets a queue of ours, bound to `exchange`. */
   readonly queue?: string | undefined
+  /** A stream: sent to, where there is no exchange, and read with `mode: 'broadcast'`, each reader for itself, from where `from` says. */
+  readonly stream?: string | undefined
   /** Of the exchange; tells how a queue of ours is bound. Default `topic`. */
   readonly type?: 'direct' | 'topic' | 'fanout' | 'headers' | undefined
   /** What a queue of ours is bound by where `type` is `headers`. */
@@ -56,15 +65,28 @@ export interface RabbitSettings {
   readonly heartbeatS: number
   readonly queueType: 'quorum' | 'classic'
   readonly maxLength: number | undefined
+  readonly overflow: 'reject' | 'dead-letter'
+  readonly queueArguments: Readonly<Record<string, string | number | boolean>>
   /** Without secrets. */
   readonly address: string
 }
 
-const knownOptions = ['url', 'connection', 'login', 'tls', 'heartbeatS', 'queueType', 'maxLength']
+const knownOptions = [
+  'url',
+  'connection',
+  'login',
+  'tls',
+  'heartbeatS',
+  'queueType',
+  'maxLength',
+  'overflow',
+  'queueArguments',
+]
 const knownParameters = [
   'heartbeatS',
   'queueType',
   'maxLength',
+  'overflow',
   'login',
   'ca',
   'cert',
@@ -82,17 +104,38 @@ export function settingsOf(options: RabbitOptions): RabbitSettings {
   for (const name of Object.keys(options))
     if (!knownOptions.includes(name)) refuse(`there is no option ${name}; there are ${knownOptions.join(', ')}`)
   const { url, connection, login = 'plain', tls = {}, heartbeatS = 6, queueType = 'quorum', maxLength } = options
+  const { overflow = 'reject', queueArguments = {} } = options
   if ((url === undefined) === (connection === undefined)) refuse('give either url or connection')
   if (login !== 'plain' && login !== 'external') refuse("login is 'plain' or 'external'")
   if (!(Number.isInteger(heartbeatS) && heartbeatS >= 1 && heartbeatS <= 60)) refuse('heartbeatS is 1 to 60 seconds')
   if (queueType !== 'quorum' && queueType !== 'classic') refuse("queueType is 'quorum' or 'classic'")
   if (maxLength !== undefined && !(Number.isInteger(maxLength) && maxLength > 0))
     refuse('maxLength is a number of messages')
+  if (overflow !== 'reject' && overflow !== 'dead-letter') refuse("overflow is 'reject' or 'dead-letter'")
+  if (overflow === 'dead-letter' && maxLength === undefined) refuse("overflow: 'dead-letter' needs maxLength")
+  for (const name of Object.keys(queueArguments))
+    if (!name.startsWith('x-') || ownArguments.has(name))
+      refuse(`queueArguments cannot have ${name}; it is for arguments that begin with x- and that no option sets`)
   const place = url === undefined ? nowhere : placeOf(url)
   if (login === 'external' && !(place.secure && tls.cert !== undefined))
     refuse("login: 'external' needs amqps:// and tls: { cert, key }")
-  return { ...place, connection, login, tls, heartbeatS, queueType, maxLength }
+  return { ...place, connection, login, tls, heartbeatS, queueType, maxLength, overflow, queueArguments }
 }
+
+/** What the options and the topics decide. */
+const ownArguments = new Set([
+  'x-queue-type',
+  'x-delivery-limit',
+  'x-max-length',
+  'x-overflow',
+  'x-max-priority',
+  'x-single-active-consumer',
+  'x-dead-letter-exchange',
+  'x-dead-letter-routing-key',
+  'x-dead-letter-strategy',
+  'x-message-ttl',
+  'x-expires',
+])
 
 type Place = Pick<RabbitSettings, 'endpoints' | 'secure' | 'user' | 'password' | 'vhost' | 'address'>
 
@@ -146,6 +189,7 @@ export function optionsFromUrl(url: string): RabbitOptions {
     heartbeatS: number('heartbeatS'),
     queueType: parameters.get('queueType') as RabbitOptions['queueType'],
     maxLength: number('maxLength'),
+    overflow: parameters.get('overflow') as RabbitOptions['overflow'],
     tls: {
       ca: file('ca'),
       cert: file('cert'),
@@ -156,7 +200,7 @@ export function optionsFromUrl(url: string): RabbitOptions {
   }
 }
 
-const mappingKeys = ['exchange', 'routingKey', 'queue', 'type', 'headers']
+const mappingKeys = ['exchange', 'routingKey', 'queue', 'stream', 'type', 'headers']
 
 /** The mapping of a topic, checked; undefined where the topic is ours. */
 export function mappingOf(on: unknown, topic: string): RabbitMapping | undefined {
@@ -168,9 +212,12 @@ export function mappingOf(on: unknown, topic: string): RabbitMapping | undefined
   const mapping = on as RabbitMapping
   for (const name of Object.keys(mapping))
     if (!mappingKeys.includes(name)) wrong(`has no ${name}; there are ${mappingKeys.join(', ')}`)
-  for (const name of ['exchange', 'routingKey', 'queue'] as const)
+  for (const name of ['exchange', 'routingKey', 'queue', 'stream'] as const)
     if (mapping[name] !== undefined && typeof mapping[name] !== 'string') wrong(`{ ${name} } is a text`)
-  if (mapping.exchange === undefined && mapping.queue === undefined) wrong('names an exchange, a queue, or both')
+  const { exchange, queue, stream } = mapping
+  if (exchange === undefined && queue === undefined && stream === undefined)
+    wrong('names an exchange, a queue, a stream, or an exchange and one of the others')
+  if (queue !== undefined && stream !== undefined) wrong('names a queue or a stream, not both')
   if (mapping.type !== undefined && !['direct', 'topic', 'fanout', 'headers'].includes(mapping.type))
     wrong("{ type } is 'direct', 'topic', 'fanout' or 'headers'")
   return mapping

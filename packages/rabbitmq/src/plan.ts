@@ -178,17 +178,19 @@ export function levelPlan(names: Names, level: number): readonly Step[] {
 
 /** Arguments of a group's queue: what the broker takes out of it goes on the shelf, or with its routing key to `lost`. */
 function groupQueue(settings: RabbitSettings, plan: GroupPlan, shelf: string | undefined, lost = ''): Args {
-  const { queueType, maxLength } = settings
+  const { queueType, maxLength, overflow, queueArguments } = settings
   return {
     ...(queueType === 'quorum'
-      ? { ...quorum, 'x-dead-letter-strategy': 'at-least-once' }
+      ? // What is pushed out is dead-lettered at most once: the broker does not wait for room elsewhere then.
+        { ...quorum, 'x-dead-letter-strategy': overflow === 'reject' ? 'at-least-once' : 'at-most-once' }
       : { 'x-queue-type': 'classic' }),
     ...(queueType === 'classic' && plan.priority !== undefined ? { 'x-max-priority': plan.priority } : {}),
     'x-dead-letter-exchange': lost,
     ...(shelf === undefined ? {} : { 'x-dead-letter-routing-key': shelf }),
-    'x-overflow': 'reject-publish',
+    'x-overflow': overflow === 'reject' ? 'reject-publish' : 'drop-head',
     ...(maxLength === undefined ? {} : { 'x-max-length': maxLength }),
     ...(plan.order === 'none' ? {} : { 'x-single-active-consumer': true }),
+    ...queueArguments,
   }
 }
 

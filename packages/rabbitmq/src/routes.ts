@@ -89,7 +89,7 @@ export function routesOf(names: Names): Routes {
         keys:
           mapping === undefined
             ? Array.from({ length: partitions }, (_, lane) => names.key(name, lane))
-            : [mapping.exchange === undefined ? (mapping.queue ?? '') : (mapping.routingKey ?? '')],
+            : [mapping.exchange === undefined ? (mapping.queue ?? mapping.stream ?? '') : (mapping.routingKey ?? '')],
       })
     },
     addGroup: (topic, group, queues) => void groups.set(`${topic}\n${group}`, queues),

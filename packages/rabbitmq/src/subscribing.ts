@@ -1,5 +1,5 @@
-import type { Arrival, MessagingError, Subscription } from '@posthorn/core/driver'
-import type { Channel } from 'amqplib'
+import { type Arrival, type From, MessagingError, type Subscription } from '@posthorn/core/driver'
+import type { Channel, Options } from 'amqplib'
 import type { Link } from './connection.ts'
 import { type Declaring, declareGroup } from './declaring.ts'
 import { conflict, translated, unavailable } from './errors.ts'
@@ -8,19 +8,27 @@ import { mappingOf } from './options.ts'
 import { mappedBinding, namespacePlan } from './plan.ts'
 import type { Sender } from './sender.ts'
 import type { OpenReading, Reading } from './source.ts'
-import { openTap, type Tap } from './tap.ts'
+import { openTap, type Tap, type Token } from './tap.ts'
 import { closeQuietly, establish } from './topology.ts'
 
 /** What is needed to read. */
 export interface Subscribing extends Declaring {
   readonly consuming: Link
   readonly sender: Sender
+  /** Where readers of streams go on when their connection is lost, by reader and stream. */
+  readonly positions: Map<string, From>
 }
 
 /** How a subscription is read: its queues made where they may be, and consumed. */
 export function readingOf(on: Subscribing, subscription: Subscription, signal: AbortSignal): OpenReading {
   const { mode, order, group, filter, source } = subscription
   return async (arrived, died) => {
+    const stream = 'name' in source ? mappingOf(source.on, source.name)?.stream : undefined
+    if (mode === 'broadcast' && stream !== undefined) {
+      const { channel, consume, passed } = await streamOf(on, subscription, stream, arrived)
+      const tap = await tapsOf(on, subscription, 1, passed, died)(stream, channel, consume)
+      return { taps: [tap], close: () => tap.close() }
+    }
     if (mode !== 'shared') return privately(on, subscription, arrived, died)
     const queues = await declareGroup(on, source, group, order, filter, signal)
     const tapOn = tapsOf(on, subscription, queues.length, arrived, died)
@@ -68,11 +76,11 @@ function tapsOf(
   queues: number,
   arrived: (arrival: Arrival) => void,
   died: (error: MessagingError) => void,
-): (queue: string, channel?: Channel) => Promise<Tap> {
+): (queue: string, channel?: Channel, consume?: Options.Consume) => Promise<Tap> {
   const mapped = 'name' in source && mappingOf(source.on, source.name) !== undefined
   // Each queue counts for itself: together they may hold about twice the window, most of it not handed on yet.
   const prefetch = queues === 1 ? window : Math.min(window, Math.max(8, Math.ceil((2 * window) / queues)))
-  return async (queue, channel) =>
+  return async (queue, channel, consume) =>
     openTap({
       channel: channel ?? (await channelOn(consuming, `consuming from queue ${queue}`)),
       clock: context.clock,
@@ -82,6 +90,7 @@ function tapsOf(
       topic: 'pattern' in source ? undefined : source.name,
       counted: mode === 'shared' && !mapped && settings.queueType === 'quorum',
       single: mode === 'shared' && order !== 'none',
+      ...(consume === undefined ? {} : { consume }),
       arrived,
       died,
     })
@@ -165,6 +174,38 @@ async function privately(
   }
   const tap = await tapsOf(on, subscription, 1, arrived, died)(queue, channel)
   return { taps: [tap], close: () => tap.close() }
+}
+
+/** How a stream is read: from where the subscription says, or behind what came before its connection was lost. */
+async function streamOf(
+  { consuming, positions }: Subscribing,
+  { from, member }: Subscription,
+  stream: string,
+  arrived: (arrival: Arrival) => void,
+): Promise<{ readonly channel: Channel; readonly consume: Options.Consume; passed(arrival: Arrival): void }> {
+  const reader = `${member}\n${stream}`
+  return {
+    channel: await channelOn(consuming, `reading stream ${stream}`),
+    consume: { arguments: { 'x-stream-offset': offsetOf(positions.get(reader) ?? from) } },
+    passed(arrival) {
+      const { [offsetHeader]: position, ...headers } = arrival.headers
+      if (position !== undefined) positions.set(reader, { position: String(Number(position) + 1) })
+      const placed = { ...arrival, headers, position }
+      ;(arrival.token as Token).arrival = placed
+      arrived(placed)
+    },
+  }
+}
+
+const offsetHeader = 'x-stream-offset'
+
+function offsetOf(from: From): unknown {
+  if (from === 'earliest') return 'first'
+  if (from === 'latest') return 'next'
+  // The broker begins with the chunk that holds that time.
+  if ('time' in from) return { '!': 'timestamp', value: Math.floor(from.time / 1_000) }
+  if (/^\d{1,15}$/.test(from.position)) return Number(from.position)
+  throw new MessagingError('invalid', `from: { position: ${JSON.stringify(from.position)} } is no offset of a stream`)
 }
 
 async function channelOn(link: Link, about: string): Promise<Channel> {
