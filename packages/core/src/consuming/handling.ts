@@ -24,6 +24,8 @@ export interface Handling {
 /** Whom a message comes back to. */
 export interface Ends {
   ended(task: Task, brought: Brought): void
+  /** Its handler has ended well and its acknowledgement is on its way: it needs no slot any more, but keeps its lane until it has ended. */
+  settling(task: Task): void
   /** Something of ours threw: the message must go back. */
   fault(task: Task, error: unknown): void
 }
@@ -128,9 +130,10 @@ export function handling(
     }
     if (verdict.verdict !== 'ack') turned(task, { verdict })
     else if (atMostOnce) acknowledged(task, 'ok')
-    else if (effects === undefined)
+    else if (effects === undefined) {
       task.session.settleThen(task, { token: task.arrival.token, verdict: 'ack' }, acknowledged)
-    else
+      ends.settling(task)
+    } else
       effects
         .sends()
         .then((sends) => task.session.atomic(task, sends))

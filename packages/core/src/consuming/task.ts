@@ -20,6 +20,8 @@ export class Task implements LaneItem {
   since = 0
   /** Whether its handler runs. */
   running = false
+  /** Whether its handler has ended and its acknowledgement is on its way. */
+  settling = false
   /** Whether its start alone was noted on the broker. */
   marked = false
   over = false

@@ -26,6 +26,7 @@ export class Workbench {
   #lastHeard: AbortSignal | undefined
   #session: Session | undefined
   #closing = false
+  #settling = 0
   #moves = 0
   #quiet: (() => void)[] = []
 
@@ -38,12 +39,14 @@ export class Workbench {
     const bring = redelivery(runtime, settings, (task) => this.#breakLane(task))
     this.#handling = handling(runtime, settings, chain, bring, this.counts, {
       ended: (task, brought) => this.#ended(task, brought),
+      settling: (task) => this.#settle(task),
       fault: (task, error) => this.#fault(task, error),
     })
   }
 
+  /** Handlers that run, and acknowledgements on their way. */
   get running(): number {
-    return this.#lanes.running
+    return this.#lanes.running + this.#settling
   }
 
   /** Rises whenever a message ends, or comes while nothing is in hand; undefined while nothing is in hand. */
@@ -139,6 +142,15 @@ export class Workbench {
     void this.#giveBack(task).then((settled) => this.#ended(task, settled))
   }
 
+  /** The broker's answer takes its time, which is no reason to start nothing else: the window bounds what is unsettled. */
+  #settle(task: Task): void {
+    // It may have been answered at once; and who runs alone does so to its very end.
+    if (!task.running || task.alone) return
+    task.settling = true
+    this.#settling++
+    this.#lanes.suspend(task)
+  }
+
   #ended(task: Task, brought: Brought): void {
     task.running = false
     if (this.#handling.gaveUp !== undefined) this.#gaveUp(this.#handling.gaveUp)
@@ -149,7 +161,11 @@ export class Workbench {
     }
     this.#moves++
     if (brought !== 'ok') this.#breakLane(task)
-    this.#lanes.done(task)
+    if (task.settling) {
+      task.settling = false
+      this.#settling--
+      this.#lanes.release(task)
+    } else this.#lanes.done(task)
     if (this.#quiet.length > 0 && this.#isIdle()) for (const call of this.#quiet.splice(0)) call()
   }
 
@@ -200,6 +216,6 @@ export class Workbench {
   }
 
   #isIdle(): boolean {
-    return this.#lanes.running === 0 && this.#suspended.size === 0
+    return this.#lanes.running === 0 && this.#settling === 0 && this.#suspended.size === 0
   }
 }
