@@ -54,7 +54,10 @@ describe('what is committed', () => {
             await tx.query('insert into t values ($1)', [n])
             most = Math.max(most, ++open)
           })
-          .then(() => void (open--, ended++))
+          .then(() => {
+            open--
+            ended++
+          })
       await Promise.all(Array.from({ length: 50 }, (_, n) => one(n)))
       // Each counts itself as open until it is durable: where none waited for the disk beside another, there was one at most.
       expect(most).toBeGreaterThan(1)
