@@ -1,4 +1,4 @@
-import { type Broker, connectAdapter, type Delivery, topic } from '@posthorn/core'
+import { type Broker, type ConsumeExtension, connectAdapter, type Delivery, topic } from '@posthorn/core'
 import { type MemoryClient, memory } from '@posthorn/memory'
 import { Container } from 'inversify'
 import { describe, expect, it } from 'vitest'
@@ -65,6 +65,66 @@ describe('posthorn in a container', () => {
       expect(log.lines).toEqual([`billed ${round}`])
       expect(running.consumers.length).toBe(1)
     }
+  })
+
+  it('stops when what is in hand has ended, and what came meanwhile is handled after a restart', async () => {
+    const begun = Promise.withResolvers<void>()
+    const end = Promise.withResolvers<void>()
+    const seen: number[] = []
+    class Slow implements Handler<{ n: number }> {
+      async handle({ body }: Delivery<{ n: number }>): Promise<void> {
+        begun.resolve()
+        await end.promise
+        seen.push(body.n)
+      }
+    }
+    const start = async () => {
+      const broker = (await connectAdapter(memory({ log: 'inversify-restart' }), { log: false })) as Broker
+      const container = new Container()
+      container.load(posthornModule(broker))
+      container.bind(Slow).toSelf().inTransientScope()
+      bindConsumer(container, orders, { group: 'g', window: 1 }, Slow)
+      return { broker, running: await startConsumers(container) }
+    }
+    const first = await start()
+    await first.broker.producer().send(orders, { n: 1 })
+    await begun.promise
+    await first.broker.producer().send(orders, { n: 2 })
+    let stopped = false
+    const stop = first.running.stop().then(() => {
+      stopped = true
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([stopped, seen]).toEqual([false, []])
+    end.resolve()
+    await stop
+    expect(seen).toEqual([1])
+    const second = await start()
+    await expect.poll(() => seen).toEqual([1, 2])
+    await second.running.stop()
+  })
+
+  it('injects the transaction of each message, which is its inbox row', async () => {
+    const broker = (await connectAdapter(memory(), { log: false })) as Broker
+    const container = new Container()
+    container.load(posthornModule(broker))
+    const Ledger = Symbol.for('ledger')
+    const seen: boolean[] = []
+    container
+      .bind<Handler>(Ledger)
+      .toResolvedValue(
+        (tx) => ({ handle: async (delivery) => void seen.push(tx === delivery.tx) }),
+        [tokens.transaction],
+      )
+      .inTransientScope()
+    // Stands for idempotent(), which is of another floor.
+    const inTransaction: ConsumeExtension = {
+      consume: (next) => (delivery) => broker.store.transaction((tx) => next({ ...delivery, tx })),
+    }
+    bindConsumer(container, orders, { group: 'g', use: [inTransaction] }, Ledger)
+    await using _running = await startConsumers(container)
+    for (const n of [1, 2]) await container.get(tokens.producer).send(orders, { n })
+    await expect.poll(() => seen).toEqual([true, true])
   })
 
   it('gives each message its own scope', async () => {
