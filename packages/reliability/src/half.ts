@@ -37,7 +37,7 @@ export function halves(held: Held, { clock, events, relay, topicOf }: KeeperCont
   async function giveUp(row: ClaimedRow): Promise<void> {
     const error = `nobody could say in ${mostQuestions} questions whether to commit`
     const letter = { reason: 'unanswered', error, attempts: row.tries + 1, at: clock.now() } as const
-    const [put] = await relay([{ message: { ...row.message, letter }, topic: row.topic }])
+    const [put] = await relay([{ message: { ...row.message, notBefore: undefined, letter }, topic: row.topic }])
     if (put?.ok !== true) return
     await held.change(row.ref, { state: 'prepared', fence: row.fence }, undefined)
     events.say(`half message ${row.message.id} of ${row.message.topic} became a dead letter: ${error}`)
@@ -48,14 +48,16 @@ export function halves(held: Held, { clock, events, relay, topicOf }: KeeperCont
     async prepare(message: Dispatch): ReturnType<Keeper['prepare']> {
       const ref = refOf(message)
       const signal = new AbortController()
+      const dueAt = clock.now() + immunityMs
       await held.insert([
         {
           ref,
           state: 'prepared',
-          message,
+          // Put away for a time: who commits when a check has spoken already is told what became of it.
+          message: { ...message, notBefore: dueAt },
           topic: topicOf(message.topic),
           lane: undefined,
-          dueAt: clock.now() + immunityMs,
+          dueAt,
           tries: 0,
         },
       ])

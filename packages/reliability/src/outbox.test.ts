@@ -1,8 +1,11 @@
 import { topic } from '@posthorn/core'
+import { partsOf } from '@posthorn/core/driver'
 import { describe, expect, it } from 'vitest'
 import { rig } from './rig.ts'
 
 const orders = topic<{ n: number }>('orders', { groups: ['g'], key: ({ n }) => String(n % 2) })
+
+const loose = topic<{ n: number }>('loose', { groups: ['g'] })
 
 async function reading() {
   const { broker, clock, another } = await rig({ apart: true })
@@ -29,6 +32,34 @@ describe('the outbox', () => {
     expect(seen.filter((n) => n % 2 === 1)).toEqual([1, 3])
     expect(seen.filter((n) => n % 2 === 0)).toEqual([2, 4])
     expect(await broker.health()).toMatchObject({ ok: true })
+    await broker.close()
+  })
+
+  it('keeps nothing of what has left, but what was put away for a time is remembered for a late cancel', async () => {
+    const { broker, clock, producer } = await reading()
+    const { held } = partsOf(broker.store)
+    await broker.store.transaction(async (tx) => {
+      for (const n of [1, 2, 3]) await producer.send(loose, { n }, { tx })
+      await producer.send(loose, { n: 4 }, { id: 'timed', delayMs: 1_000, tx })
+    })
+    await clock.advance(60_000)
+    expect([await held?.count('ready'), await held?.count('sent')]).toEqual([0, 1])
+    expect(await producer.cancel({ id: 'timed', topic: loose.name })).toBe('too-late')
+    await clock.advance(25 * 3_600_000)
+    expect(await held?.count('sent')).toBe(0)
+    await broker.close()
+  })
+
+  it('lets the messages of a key pass one of theirs that has a time of its own', async () => {
+    const { broker, clock, seen, producer } = await reading()
+    await broker.store.transaction(async (tx) => {
+      await producer.send(orders, { n: 1 }, { tx, delayMs: 900_000 })
+      await producer.send(orders, { n: 3 }, { tx })
+    })
+    await clock.advance(10_000)
+    expect(seen).toEqual([3])
+    await clock.advance(900_000)
+    expect(seen).toEqual([3, 1])
     await broker.close()
   })
 

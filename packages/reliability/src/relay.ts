@@ -8,20 +8,26 @@ const sentKeptMs = 24 * 3_600_000
 /** Rows relayed at once. */
 const most = 500
 
+/** What waited for its time, now that it has come. */
+function due(row: ClaimedRow): Pick<ClaimedRow, 'message' | 'topic'> {
+  const { message, topic } = row
+  return message.notBefore === undefined ? row : { message: { ...message, notBefore: undefined }, topic }
+}
+
 /**
  * Sends what is ready: the outbox, what is due, what was spooled. A row leaves after the broker has confirmed it, under the same id, so a
  * crash between repeats it. What can never be sent becomes a dead letter of no group and frees its lane.
  */
 export function relaying(held: Held, { clock, events, relay }: KeeperContext, left: (row: ClaimedRow) => void) {
   const sending = rounds(held, clock, 'ready', most, async (rows) => {
-    const results = await relay(rows)
+    const results = await relay(rows.map(due))
     await Promise.all(
       rows.map(async (row, i) => {
         const result = results[i]
         if (result === undefined || result.ok) await leave(row)
         else if (result.error.retryable || result.error.outcome === 'unknown' || result.error.code === 'closed')
           await later(row)
-        else if ((await bury(row, result.error)).ok) await leave(row)
+        else if ((await bury(due(row), result.error)).ok) await leave(row)
         else await later(row)
       }),
     )
@@ -32,15 +38,15 @@ export function relaying(held: Held, { clock, events, relay }: KeeperContext, le
 
   async function leave(row: ClaimedRow): Promise<void> {
     const { ref, fence } = row
-    // Only what somebody might still cancel is worth remembering: it had no lane and was put away for a time.
-    const to = row.lane === undefined ? ({ state: 'sent', dueAt: clock.now() + sentKeptMs } as const) : undefined
+    const asked = row.lane === undefined && row.message.notBefore !== undefined
+    const to = asked ? ({ state: 'sent', dueAt: clock.now() + sentKeptMs } as const) : undefined
     if (await held.change(ref, { state: 'ready', fence }, to)) left(row)
   }
   async function later({ ref, fence, tries }: ClaimedRow): Promise<void> {
     const dueAt = clock.now() + 100 + jittered(tries + 1, 200, 30_000)
     await held.change(ref, { state: 'ready', fence }, { state: 'ready', dueAt, tries: tries + 1 })
   }
-  async function bury({ message, topic }: ClaimedRow, error: MessagingError) {
+  async function bury({ message, topic }: Pick<ClaimedRow, 'message' | 'topic'>, error: MessagingError) {
     const letter = {
       reason: 'unroutable',
       error: error.message.slice(0, 500),

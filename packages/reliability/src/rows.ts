@@ -9,9 +9,9 @@ export function refOf(
   return `m:${topic.length}:${topic}:${id}${generation === 0 && group === undefined ? '' : `:${generation}:${group ?? ''}`}`
 }
 
-/** Messages of one key leave in the order in which they were put away; without a key there is no order. */
-export function outboxLane({ topic, key }: Pick<Dispatch, 'topic' | 'key'>): string | undefined {
-  return key === undefined ? undefined : `o:${topic.length}:${topic}:${key}`
+/** Messages of one key leave in the order in which they were put away; without a key there is no order, and what has a time of its own holds up nobody. */
+export function outboxLane({ topic, key, notBefore }: Pick<Dispatch, 'topic' | 'key' | 'notBefore'>): string | undefined {
+  return key === undefined || notBefore !== undefined ? undefined : `o:${topic.length}:${topic}:${key}`
 }
 
 /** Everything of a key that lies in the spool; without a key the topic is one lane. */
@@ -34,7 +34,10 @@ export function parkRef(topic: string, group: string, id: string): string {
   return `p:${group.length}:${group}:${topic.length}:${topic}:${id}`
 }
 
-/** A row to be sent: at `notBefore`, or as soon as it is seen. */
+/**
+ * A row to be sent: at `notBefore`, or as soon as it is seen. What has a `notBefore` was put away for a time: somebody may ask for it when it has left, so it is
+ * remembered for a while. The outbox is not, or it would keep a day's messages.
+ */
 export function readyRow(
   message: Dispatch,
   topic: TopicSpec | undefined,
@@ -44,7 +47,7 @@ export function readyRow(
   return {
     ref: refOf(message),
     state: 'ready',
-    message: message.notBefore === undefined ? message : { ...message, notBefore: undefined },
+    message,
     topic,
     lane,
     dueAt: message.notBefore ?? now,
