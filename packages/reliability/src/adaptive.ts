@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { type ConsumeExtension, type Delivery, MessagingError } from '@posthorn/core'
+import { type ConsumeExtension, MessagingError } from '@posthorn/core'
 import { extension } from '@posthorn/core/driver'
+import { waitIn } from './line.ts'
 
 /** Starts after which the limit is looked at again. */
 const sample = 20
@@ -58,7 +59,7 @@ export function adaptive(options: {
       }
       return (next) => async (delivery) => {
         if (inside < limit) inside++
-        else await place(waiting, delivery)
+        else await waitIn(waiting, delivery)
         loop.enable()
         const from = clock.now()
         let failed = true
@@ -79,23 +80,5 @@ export function adaptive(options: {
         cost: 'none',
       },
     ],
-  })
-}
-
-/** Waits for a place; who is told to stop while waiting leaves the line. */
-function place(waiting: (() => void)[], { id, signal }: Delivery): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const go = (): void => {
-      signal.removeEventListener('abort', leave)
-      resolve()
-    }
-    const leave = (): void => {
-      waiting.splice(waiting.indexOf(go), 1)
-      reject(new MessagingError('aborted', `message ${id} was not started: its consumer stops`))
-    }
-    if (signal.aborted)
-      return reject(new MessagingError('aborted', `message ${id} was not started: its consumer stops`))
-    signal.addEventListener('abort', leave, { once: true })
-    waiting.push(go)
   })
 }

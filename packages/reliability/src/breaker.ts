@@ -1,5 +1,6 @@
 import { type ConsumeExtension, type Delivery, MessagingError, type Verdict } from '@posthorn/core'
 import { type Clock, extension, pause } from '@posthorn/core/driver'
+import { notStarted, waitIn } from './line.ts'
 
 /**
  * Spares a dependency that is down: after so many failures in a row nothing starts for `openMs`, then one message tries; its success closes the
@@ -20,15 +21,15 @@ export function breaker(options: {
     bind({ clock }) {
       const state = circuit(clock, failures, openMs)
       return (next) => async (delivery) => {
-        await state.enter(delivery)
+        const as = await state.enter(delivery)
         let verdict: Verdict
         try {
           verdict = await next(delivery)
         } catch (error) {
-          state.left(when === undefined || when(error) ? 'failed' : 'fine')
+          state.left(as, when === undefined || when(error) ? 'failed' : 'fine')
           throw error
         }
-        state.left('fine')
+        state.left(as, 'fine')
         return verdict
       }
     },
@@ -47,23 +48,30 @@ function circuit(clock: Clock, failures: number, openMs: number) {
   let inRow = 0
   let openUntil = 0
   let probing = false
+  /** Who waits for what the probe comes to. */
+  const waiting: (() => void)[] = []
   return {
-    /** Resolves when the message may start. */
-    async enter(delivery: Delivery): Promise<void> {
+    /** Resolves when the message may start: beside others, or alone as the probe. */
+    async enter(delivery: Delivery): Promise<'free' | 'probe'> {
       while (inRow >= failures) {
         const left = openUntil - clock.now()
-        if (left <= 0 && !probing) {
+        if (left > 0) {
+          if (!(await pause(clock, left, delivery.signal))) throw notStarted(delivery)
+        } else if (probing) await waitIn(waiting, delivery)
+        else {
           probing = true
-          return
+          return 'probe'
         }
-        if (!(await pause(clock, Math.max(left, 10), delivery.signal)))
-          throw new MessagingError('aborted', `message ${delivery.id} was not started: its consumer stops`)
       }
+      return 'free'
     },
-    left(how: 'fine' | 'failed'): void {
-      probing = false
+    left(as: 'free' | 'probe', how: 'fine' | 'failed'): void {
+      // What had started before it opened says nothing about how things stand now.
+      if (as === 'free' && inRow >= failures) return
+      if (as === 'probe') probing = false
       if (how === 'fine') inRow = 0
       else if (++inRow >= failures) openUntil = clock.now() + openMs
+      if (as === 'probe') for (const go of waiting.splice(0)) go()
     },
   }
 }

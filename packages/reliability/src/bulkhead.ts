@@ -1,5 +1,6 @@
 import { type ConsumeExtension, MessagingError } from '@posthorn/core'
 import { extension } from '@posthorn/core/driver'
+import { waitIn } from './line.ts'
 
 /**
  * At most `max` at once into one dependency, `queue` waiting (default: any number). One that finds the queue full fails this start and comes again
@@ -22,7 +23,7 @@ export function bulkhead(options: { readonly max: number; readonly queue?: numbe
             'throttled',
             `${waiting.length} wait for the bulkhead already; message ${delivery.id} comes again`,
           )
-        await new Promise<void>((resolve) => waiting.push(resolve))
+        await waitIn(waiting, delivery)
       }
       try {
         return await next(delivery)

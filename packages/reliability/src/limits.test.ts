@@ -1,4 +1,6 @@
-import { fixed, retry, topic } from '@posthorn/core'
+import { connectAdapter, fixed, retry, topic } from '@posthorn/core'
+import { type Claims, defineStore, partsOf } from '@posthorn/core/driver'
+import { memory } from '@posthorn/memory'
 import { describe, expect, it } from 'vitest'
 import { adaptive } from './adaptive.ts'
 import { breaker } from './breaker.ts'
@@ -179,5 +181,87 @@ describe('limits', () => {
       closed = true
     })
     while (!closed) await pass(1)
+  })
+
+  it('rateLimit per group asks the store once per start and once per wait, however many stand in line', async () => {
+    const { broker, clock } = await rig()
+    const parts = partsOf(broker.store)
+    const claims = parts.claims as Claims
+    let asked = 0
+    const take: Claims['take'] = (...args) => {
+      asked++
+      return claims.take(...args)
+    }
+    const counting = await connectAdapter(memory({ log: 'rate-counting', clock: 'manual' }), {
+      log: false,
+      store: defineStore({ ...parts, claims: { ...claims, take } }),
+      singleHost: true,
+    })
+    const own = counting.driver.client as typeof clock
+    let started = 0
+    await counting.consume(
+      work,
+      { group: 'g', concurrency: 100, use: [rateLimit({ perSecond: 10, burst: 1, scope: 'group' })] },
+      async () => void started++,
+    )
+    for (let n = 0; n < 50; n++) await counting.producer().send(work, { n })
+    for (let n = 0; n < 60; n++) {
+      await clock.advance(100)
+      await own.advance(100)
+    }
+    expect(started).toBe(50)
+    expect(asked).toBeLessThanOrEqual(2 * 50 + 5)
+    await counting.close()
+    await broker.close()
+  })
+
+  it('breaker: what had started before it opened does not close it', async () => {
+    const { broker, clock } = await sending(4)
+    const early = Promise.withResolvers<void>()
+    const starts: number[] = []
+    await broker.consume(
+      work,
+      {
+        group: 'g',
+        concurrency: 2,
+        order: 'none',
+        use: [breaker({ failures: 2, openMs: 60_000 }), retry({ attempts: 9, backoff: fixed(10) })],
+      },
+      async ({ body }) => {
+        starts.push(body.n)
+        if (body.n === 0) return early.promise
+        throw new Error('down')
+      },
+    )
+    await clock.advance(1_000)
+    const before = starts.length
+    early.resolve()
+    await clock.advance(30_000)
+    expect(starts.length).toBe(before)
+    await clock.advance(40_000)
+    expect(starts.length).toBe(before + 1)
+    await Promise.all([broker.close(), clock.advance(60_000)])
+  })
+
+  it('bulkhead: who is told to stop while it waits leaves the line without having started', async () => {
+    const { broker, clock } = await sending(3)
+    const starts: number[] = []
+    const stuck = Promise.withResolvers<void>()
+    const consumer = await broker.consume(
+      work,
+      { group: 'g', order: 'none', use: [bulkhead({ max: 1 }), once] },
+      async ({ body }) => {
+        starts.push(body.n)
+        await stuck.promise
+      },
+    )
+    await clock.advance(100)
+    const stopping = consumer.stop({ drainMs: 1_000 })
+    await clock.advance(2_000)
+    stuck.resolve()
+    await Promise.all([stopping, clock.advance(10_000)])
+    expect(starts).toEqual([0])
+    expect((await broker.lag(work, { group: 'g' })).backlog).toBeGreaterThanOrEqual(2)
+    await broker.close()
   })
 })

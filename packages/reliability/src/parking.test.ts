@@ -66,4 +66,27 @@ describe('a parked key', () => {
     expect(seen).toEqual(['a1', 'a2', 'a3'])
     await broker.close()
   })
+
+  it('is released once while its group is away, and again when nothing was heard for long', async () => {
+    const { broker, clock } = await rig()
+    const options = { group: 'g', order: 'key', onFailure: 'park', use: [retry({ attempts: 1 })] } as const
+    const failing = await broker.consume(orders, options, async () => {
+      throw new Error('broken')
+    })
+    await broker.producer().send(orders, { key: 'a', n: 1 })
+    await clock.advance(1_000)
+    await failing.stop()
+    const copies = async () => (await broker.lag(orders, { group: 'g' })).backlog
+    await broker.deadLetters(orders, { group: 'g' }).redrive()
+    await clock.advance(50_000)
+    expect(await copies()).toBe(1)
+    await clock.advance(3_600_000)
+    expect(await copies()).toBeGreaterThan(1)
+    expect(await copies()).toBeLessThan(8)
+    const seen: number[] = []
+    await broker.consume(orders, options, async ({ body }) => void seen.push(body.n))
+    await clock.advance(10_000)
+    expect(seen[0]).toBe(1)
+    await broker.close()
+  })
 })

@@ -1,9 +1,15 @@
 import type { ClaimedRow, Dispatch, Held, KeeperContext } from '@posthorn/core/driver'
-import { leaseMs, rounds } from './rounds.ts'
+import { rounds } from './rounds.ts'
 import { never, parkLane, parkPrefix, parkRef } from './rows.ts'
 
+/** After so long without word of a released message it is sent again; doubled each time, up to an hour. */
+const againMs = 60_000
+const longestAgainMs = 3_600_000
+/** After so long one is sent again that was not confirmed. */
+const soonMs = 3_000
+
 /**
- * Keys that wait behind a failed message. A released row stays first in its lane, leased, until a handler has acknowledged its copy: so the
+ * Keys that wait behind a failed message. A released row stays first in its lane until a handler has acknowledged its copy: so the
  * next of the key cannot pass it, whatever happens between, and what arrives meanwhile joins behind.
  */
 export function parking(held: Held, { clock, relay, topicOf }: KeeperContext) {
@@ -11,19 +17,23 @@ export function parking(held: Held, { clock, relay, topicOf }: KeeperContext) {
     await Promise.all(rows.map(send))
   })
 
+  /**
+   * The row keeps its lane until its copy's handler is done; only if nothing is heard for long it is sent again, or a group that is away would find a
+   * heap of copies. That is written first: what the copy comes to may be there before the answer to the send.
+   */
   async function send(row: ClaimedRow): Promise<void> {
+    const { ref, fence, tries, topic } = row
+    const expect = { state: 'parked', fence } as const
+    const dueAt = clock.now() + Math.min(againMs * 2 ** tries, longestAgainMs)
+    if (!(await held.change(ref, expect, { state: 'parked', dueAt, tries: tries + 1 }))) return
     const { letter: _, ...message } = row.message
-    const [sent] = await relay([
-      {
-        // The fence rises with each claim: what is sent again is no copy that a broker may drop.
-        message: { ...message, generation: message.generation + row.fence, failures: 0, history: [], lone: 0 },
-        topic: row.topic,
-      },
-    ])
-    const expect = { state: 'parked', fence: row.fence } as const
-    // Not confirmed: free again soon. Confirmed: the lease keeps the lane until its handler is done, or it is sent again.
-    if (sent?.ok !== true)
-      await held.change(row.ref, expect, { state: 'parked', dueAt: clock.now() + leaseMs / 10, tries: row.tries + 1 })
+    // The fence rises with each claim: what is sent again is no copy that a broker may drop.
+    const copy = { ...message, generation: message.generation + fence, failures: 0, history: [], lone: 0 }
+    const [sent] = await relay([{ message: copy, topic }])
+    if (sent?.ok === true) return
+    const now = await held.get(ref)
+    if (now?.fence === fence && now.dueAt === dueAt)
+      await held.change(ref, expect, { state: 'parked', dueAt: clock.now() + soonMs, tries })
   }
 
   const head = async (lane: string) => (await held.range({ state: 'parked', lane, max: 1 }))[0]
@@ -37,11 +47,7 @@ export function parking(held: Held, { clock, relay, topicOf }: KeeperContext) {
       const own = await held.get(ref)
       // A released one that failed again is where it was: first. Its lane waits once more.
       if (own !== undefined)
-        await held.change(
-          ref,
-          { state: 'parked', fence: own.fence },
-          { state: 'parked', dueAt: never, tries: own.tries + 1 },
-        )
+        await held.change(ref, { state: 'parked', fence: own.fence }, { state: 'parked', dueAt: never, tries: 0 })
       else
         await held.insert([
           {

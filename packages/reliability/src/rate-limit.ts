@@ -1,5 +1,6 @@
-import { type ConsumeExtension, MessagingError } from '@posthorn/core'
+import { type ConsumeExtension, type Delivery, MessagingError } from '@posthorn/core'
 import { type Claims, type Clock, extension, partsOf, pause } from '@posthorn/core/driver'
+import { notStarted } from './line.ts'
 
 /** Evens out peaks: starts at most so many handlers a second, of this consumer or (through a store) of the whole group. */
 export function rateLimit(options: {
@@ -25,10 +26,17 @@ export function rateLimit(options: {
         scope === 'group'
           ? shared(claims as Claims, `${topic}\n${group}`, { perSecond, burst })
           : local(clock, perSecond, burst)
-      return (next) => async (delivery) => {
+      // One asks at a time: many that waited for the same token would each ask for it, and all but one in vain.
+      let line: Promise<unknown> = Promise.resolve()
+      const turn = async (delivery: Delivery): Promise<void> => {
+        if (delivery.signal.aborted) throw notStarted(delivery)
         for (let waitMs = await take(); waitMs > 0; waitMs = await take())
-          if (!(await pause(clock, waitMs, delivery.signal)))
-            throw new MessagingError('aborted', `message ${delivery.id} was not started: its consumer stops`)
+          if (!(await pause(clock, waitMs, delivery.signal))) throw notStarted(delivery)
+      }
+      return (next) => async (delivery) => {
+        const mine = line.then(() => turn(delivery))
+        line = mine.catch(() => {})
+        await mine
         return next(delivery)
       }
     },
@@ -37,7 +45,7 @@ export function rateLimit(options: {
         promise: 'rate',
         how: scope === 'group' ? 'store' : 'emulated',
         detail: `at most ${perSecond} starts a second, ${burst} at once, per ${scope}`,
-        cost: scope === 'group' ? 'one round trip to the store per message' : 'none',
+        cost: scope === 'group' ? 'one round trip to the store per message, one more for each wait' : 'none',
       },
     ],
   })

@@ -1,7 +1,7 @@
 import type { ClaimedRow, Clock, Held, HeldState } from '@posthorn/core/driver'
 
 /** How long a round may work on what it claimed before another process may. Longer than the publish deadline. */
-export const leaseMs = 30_000
+const leaseMs = 30_000
 
 /** Longest between two looks where the store gave no sign: another process may have put something away. */
 const longestMs = 5_000

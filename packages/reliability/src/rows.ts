@@ -10,7 +10,11 @@ export function refOf(
 }
 
 /** Messages of one key leave in the order in which they were put away; without a key there is no order, and what has a time of its own holds up nobody. */
-export function outboxLane({ topic, key, notBefore }: Pick<Dispatch, 'topic' | 'key' | 'notBefore'>): string | undefined {
+export function outboxLane({
+  topic,
+  key,
+  notBefore,
+}: Pick<Dispatch, 'topic' | 'key' | 'notBefore'>): string | undefined {
   return key === undefined || notBefore !== undefined ? undefined : `o:${topic.length}:${topic}:${key}`
 }
 
