@@ -69,6 +69,12 @@ export class MessagingError extends Error {
     this.issues = options.issues ?? []
     Object.defineProperty(this, brand, { value: true })
   }
+
+  /** With its message, which JSON leaves out of an error: outcomes are values, and values are logged. */
+  toJSON(): Pick<MessagingError, 'name' | 'code' | 'message' | 'retryable' | 'outcome' | 'issues'> {
+    const { name, code, message, retryable, outcome, issues } = this
+    return { name, code, message, retryable, outcome, issues }
+  }
 }
 
 /** Whether this is ours, of any copy of the package, and (where codes are given) of one of these codes. */

@@ -120,6 +120,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
     inbox: undefined,
     relay: not,
     producer: not,
+    unsent: new Set(),
     sendUse: options.use ?? [],
     consumeUse: [],
     consumers: {},

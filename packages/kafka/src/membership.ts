@@ -139,7 +139,7 @@ export function groupMember(
           failingSince ??= clock.now()
           if (!passesHere(fault) || clock.now() - failingSince > sessionMs / 2) {
             lose()
-            return events.failed(messagingError(fault, `the consumer group ${group} could not be joined`))
+            return events.failed(messagingError(error, `the consumer group ${group} could not be joined`))
           }
         }
         await pause(clock, spread(100), closing.signal)

@@ -23,6 +23,7 @@ import { outlet } from './outlet.ts'
 import { type Note, type PlanNote, planOf } from './planning.ts'
 import { aborted } from './producer.ts'
 import { riskWatch } from './risk.ts'
+import { checkFrom } from './starting.ts'
 import { subscribed } from './subscribed.ts'
 
 /** A source of a consumer group, and what its driver does with it. */
@@ -166,6 +167,7 @@ export async function groupSource(
   }
   const flush = (): Promise<void> => held.commit().catch(() => {})
   const moveTo = async (to: From): Promise<void> => {
+    checkFrom(to)
     await flush()
     const mine: Note['seek'] = { id: newId(clock.now()), topics: topics.sources, to }
     seek = mine
@@ -235,6 +237,7 @@ export async function groupSource(
   }
 
   try {
+    checkFrom(from)
     if ('name' in spec) await cluster.topic(names.topic(spec.name))
     known = (await topics.look()).known
     first = topics.sources

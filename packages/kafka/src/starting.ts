@@ -30,6 +30,20 @@ export async function edges(
   return (await offsetsAt(cluster, asked)).map(({ offset }) => offset)
 }
 
+function positionOf(position: string): NonNullable<ReturnType<typeof parsePosition>> {
+  const parsed = parsePosition(position)
+  if (parsed !== undefined) return parsed
+  throw new MessagingError(
+    'invalid',
+    `${JSON.stringify(position)} is not a position of Kafka; write partition:offset, as deliveries and receipts have it`,
+  )
+}
+
+/** Refuses what is no position, at the member that names it: the leader, who would look it up, may be another process. */
+export function checkFrom(from: From): void {
+  if (typeof from === 'object' && 'position' in from) positionOf(from.position)
+}
+
 /**
  * The offset of each partition that `from` means. A position names a place in one partition; the others begin at the time of the message there.
  */
@@ -41,12 +55,7 @@ export async function startsOf(
   if (from === 'earliest') return edges(cluster, partitions, 'beginning')
   if (from === 'latest') return edges(cluster, partitions, 'end')
   if ('time' in from) return atTime(cluster, partitions, from.time)
-  const position = parsePosition(from.position)
-  if (position === undefined)
-    throw new MessagingError(
-      'invalid',
-      `${JSON.stringify(from.position)} is not a position of Kafka; write partition:offset, as deliveries and receipts have it`,
-    )
+  const position = positionOf(from.position)
   const [at] = partitions.filter(({ partition }) => partition === position.partition)
   if (at === undefined) return edges(cluster, partitions, 'beginning')
   const time = await timeOf(cluster, at, position.offset)

@@ -60,8 +60,12 @@ export function steerableClock(manual: boolean): SteerableClock {
     const left = Math.min(Math.max(top.at - now(), 1), 2_147_483_647)
     const timeout = setTimeout(() => {
       armed = undefined
-      fireDue()
-      arm()
+      // One that throws is its owner's fault: the others must not wait for ever for it.
+      try {
+        fireDue()
+      } finally {
+        arm()
+      }
     }, left)
     if (awaited === 0) timeout.unref()
     armed = { at: top.at, timeout }

@@ -29,6 +29,14 @@ export function positionLost(topic: string, position: string): MessagingError {
   )
 }
 
+/** What no receipt and no delivery of this log ever said. */
+export function noPosition(position: string): MessagingError {
+  return new MessagingError(
+    'invalid',
+    `${JSON.stringify(position)} is no position of this log; give one from a receipt or a delivery`,
+  )
+}
+
 /** The caller's signal. */
 export function aborted(what: string): MessagingError {
   return new MessagingError('aborted', `${what} was aborted by its signal; nothing was done`)

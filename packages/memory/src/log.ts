@@ -2,7 +2,7 @@ import type { Store } from '@posthorn/core'
 import type { Dispatch, PatternSpec, TopicSpec } from '@posthorn/core/driver'
 import { type SteerableClock, steerableClock } from './clock.ts'
 import type { Waiting } from './delays.ts'
-import { disagrees, positionLost, undeclared } from './errors.ts'
+import { disagrees, noPosition, positionLost, undeclared } from './errors.ts'
 import { admit, clear, type Group, rouse } from './group.ts'
 import type { Entry, TopicLog } from './topic.ts'
 import { topicLog, trim } from './topic.ts'
@@ -130,6 +130,12 @@ export function endGroup(group: Group, topics: Iterable<TopicLog>): void {
   clear(group)
 }
 
+/** The place in the log that a position names. */
+export function seqOf(position: string): number {
+  if (!/^\d{1,15}$/.test(position)) throw noPosition(position)
+  return Number(position)
+}
+
 /** What is held of the topics from a place on, oldest first; a position that retention took is refused. */
 export function heldFrom(
   topics: readonly TopicLog[],
@@ -140,7 +146,7 @@ export function heldFrom(
   if (from !== 'earliest') {
     if ('time' in from) wanted = (entry) => entry.at >= from.time
     else {
-      const seq = Number(from.position)
+      const seq = seqOf(from.position)
       for (const topic of topics) if (!(seq > topic.freed)) throw positionLost(topic.name, from.position)
       wanted = (entry) => entry.seq >= seq
     }

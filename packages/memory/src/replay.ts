@@ -1,7 +1,7 @@
 import type { Source, Subscription } from '@posthorn/core/driver'
 import { closed } from './errors.ts'
 import { Handed } from './handed.ts'
-import { heldFrom, topicsOf } from './log.ts'
+import { heldFrom, seqOf, topicsOf } from './log.ts'
 import { refusing, type SourceHost } from './source.ts'
 import type { Entry } from './topic.ts'
 import { coverOf, matcher, nameOf } from './topology.ts'
@@ -11,10 +11,10 @@ export function openReplay(host: SourceHost, subscription: Subscription): Source
   const { source, from, to, report } = subscription
   const matches = matcher(subscription.filter)
   const topics = topicsOf(host.space, source, coverOf(source))
+  const last = typeof to === 'object' && 'position' in to ? seqOf(to.position) : Number.POSITIVE_INFINITY
   const within = ({ at, seq }: Entry): boolean => {
-    if (to === undefined || to === 'latest') return true
     if (to === 'earliest') return false
-    return 'time' in to ? at <= to.time : seq <= Number(to.position)
+    return typeof to === 'object' && 'time' in to ? at <= to.time : seq <= last
   }
   let entries = refusing(report, source, () => heldFrom(topics, from)).filter(
     (entry) => entry.message.group === undefined && within(entry) && matches(entry.message),

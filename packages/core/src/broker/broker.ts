@@ -1,5 +1,6 @@
 import { decodeBody } from '../body.ts'
-import { checkOptions, ms, oneOf, show } from '../checked.ts'
+import { callable, checkOptions, checkValue, date, ms, oneOf, type Rule } from '../checked.ts'
+import { groupName } from '../consuming/asking.ts'
 import type { Engine } from '../consuming/consumer.ts'
 import { pause } from '../driver/clock.ts'
 import { MessagingError } from '../errors.ts'
@@ -29,14 +30,9 @@ export interface Closing {
 /** The broker as a user holds it: every call is a thin line to the room that does it. */
 export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   const engines = new Map<Engine, string>()
-  const senders = new Set<Sender>()
 
-  const made = (sender: Sender): Sender => {
-    senders.add(sender)
-    return sender
-  }
   let plain: Sender | undefined
-  const sender = (): Sender => (plain ??= made(createProducer(runtime)))
+  const sender = (): Sender => (plain ??= createProducer(runtime))
   const requests = requester(runtime, sender)
   const kept = <T>([given, engine]: readonly [T, Engine], name: string): T => {
     engines.set(engine, name)
@@ -54,7 +50,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       await Promise.all([...engines.keys()].map((engine) => engine.stop(within)))
       // What a sender still waits for (a half message's work, say) does not keep the broker open for ever.
       await Promise.race([
-        Promise.all([...senders].map((each) => each.flush())),
+        Promise.all([...runtime.unsent].map((each) => each.flush())),
         pause(runtime.clock, within, runtime.closing),
       ])
       closing.begin()
@@ -79,7 +75,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       needs.every((need) => runtime.capabilities[need] === true) ? broker : undefined,
     producer: (options?: Parameters<Broker['producer']>[0]) => {
       runtime.open('producer')
-      return made(createProducer(runtime, options))
+      return createProducer(runtime, options)
     },
     consume: async (source: Source, options: never, handler: never) =>
       kept(await consume(runtime, source, options, handler), `consumer ${nameOf(source)}`),
@@ -94,6 +90,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
           "half messages need a store that holds them; give connect() one, such as store: 'sqlite:./data/app.db'",
         )
       const parts = topicParts(topic)
+      checkValue('checkHalf()', 'the check', check, callable, true)
       const ask = check as (message: {
         id: string
         body: unknown
@@ -104,9 +101,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       )
     },
     deadLetters(source: Source, options?: { readonly group?: string | undefined }) {
-      checkOptions('deadLetters()', options, {
-        group: (value) => (typeof value === 'string' && value !== '' ? undefined : 'the name of a group'),
-      })
+      checkOptions('deadLetters()', options, { group: groupName })
       return deadLetters(runtime, source, options?.group)
     },
     lag: (source: Source, options: { readonly group: string }) => lag(runtime, source, options),
@@ -114,9 +109,8 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
     health: () => health(runtime, engines),
     explain: async (source: Source, options: never) => explain(runtime, source, options),
     on: (event: string, listener: never) => {
-      const refused = eventName(event)
-      if (refused !== undefined)
-        throw new MessagingError('invalid', `on(): the event is ${show(event)}; give ${refused}`)
+      checkValue('on()', 'the event', event, eventName, true)
+      checkValue('on()', 'the listener', listener, callable, true)
       return runtime.events.on(event as never, listener)
     },
     close,
@@ -127,7 +121,9 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
             kept(await replay(runtime, source, options, handler), `replay ${nameOf(source)}`),
         }
       : {}),
-    ...(runtime.capabilities.query ? { query: (source: Source, where: Query) => query(runtime, source, where) } : {}),
+    ...(runtime.capabilities.query
+      ? { query: (source: Source, where: Query = {}) => query(runtime, source, where) }
+      : {}),
   }
   return broker as unknown as Broker
 }
@@ -149,10 +145,8 @@ const eventName = oneOf(
 
 async function* query(runtime: Runtime, source: Source, where: Query): AsyncGenerator<Stored<unknown>> {
   runtime.open('query')
-  const text = (value: unknown): string | undefined => (typeof value === 'string' ? undefined : 'a string')
-  const time = (value: unknown): string | undefined =>
-    value instanceof Date && !Number.isNaN(value.getTime()) ? undefined : 'a Date that is a time'
-  checkOptions('query()', where, { id: text, key: text, from: time, to: time })
+  const text: Rule = (value) => (typeof value === 'string' ? undefined : 'a string')
+  checkOptions('query()', where, { id: text, key: text, from: date, to: date })
   const spec = await runtime.resolve(source, runtime.closing)
   const asked = { id: where.id, key: where.key, from: where.from?.getTime(), to: where.to?.getTime() }
   const end = new AbortController()

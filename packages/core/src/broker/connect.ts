@@ -1,4 +1,16 @@
-import { anything, callable, checkOptions, flag, ms, object, oneOf, show, signal as signalRule } from '../checked.ts'
+import {
+  anything,
+  callable,
+  checkOptions,
+  flag,
+  listOf,
+  ms,
+  object,
+  oneOf,
+  type Rule,
+  show,
+  signal as signalRule,
+} from '../checked.ts'
 import { aloneGate } from '../consuming/alone.ts'
 import type { ConsumerOverride } from '../consuming/settings.ts'
 import { planOf } from '../driver/adapter.ts'
@@ -84,6 +96,12 @@ export async function connectAdapter(
   }
 }
 
+const extension: Rule = (value) =>
+  object(value) === undefined &&
+  ['send', 'consume'].some((half) => callable((value as Readonly<Record<string, unknown>>)[half]) === undefined)
+    ? undefined
+    : 'an extension with send, with consume, or with both'
+
 function check(adapter: Adapter, options: ConnectOptions): void {
   if (typeof adapter !== 'object' || adapter === null || typeof adapter['~adapter'] !== 'object')
     throw new MessagingError(
@@ -96,7 +114,7 @@ function check(adapter: Adapter, options: ConnectOptions): void {
       typeof value === 'string' && /^[a-z0-9][a-z0-9_-]{0,39}$/i.test(value)
         ? undefined
         : 'letters, digits, - and _, at most 40',
-    use: (value) => (Array.isArray(value) ? undefined : 'an array of extensions'),
+    use: listOf(extension),
     topology: oneOf('declare', 'check', 'none'),
     connectTimeoutMs: ms(1),
     log: (value) => (value === false || callable(value) === undefined ? undefined : 'false or a function'),
@@ -167,6 +185,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     inbox: parts.inbox,
     relay: (dispatch) => relaying.send(dispatch),
     producer: () => (producer ??= createProducer(runtime)),
+    unsent: new Set(),
     sendUse: use.filter((each): each is SendExtension => 'send' in each),
     consumeUse: use.filter((each): each is ConsumeExtension => 'consume' in each),
     consumers: parts.consumers ?? {},

@@ -1,3 +1,4 @@
+import { callable, checkOptions, checkValue, flag, type Shape } from '../checked.ts'
 import { pause } from '../driver/clock.ts'
 import type { Dispatch, Envelope, Letter } from '../driver/envelope.ts'
 import type { Shelf } from '../driver/seam.ts'
@@ -16,6 +17,24 @@ interface Found {
   readonly group: string | undefined
   send(dispatch: Dispatch): Promise<boolean>
   remove(): Promise<void>
+}
+
+const listShape: Shape = {
+  where: callable,
+  limit: (value) => (typeof value === 'number' && value >= 0 ? undefined : 'a number from 0 up'),
+}
+const redriveShape: Shape = {
+  where: callable,
+  ratePerSecond: (value) => (typeof value === 'number' && value > 0 ? undefined : 'a number above 0'),
+  dryRun: flag,
+  beyondInbox: flag,
+}
+
+/** What `where` said: a promise would be taken for yes, whatever comes of it. */
+function chosen(answer: unknown): boolean {
+  if (typeof answer === 'object' && answer !== null && 'then' in answer)
+    throw new MessagingError('invalid', 'where answered with a promise; give a function that answers at once')
+  return Boolean(answer)
 }
 
 /** The dead letters of a topic and a group, wherever the broker keeps them, and the parked ones. */
@@ -65,11 +84,13 @@ export function deadLetters<S extends Source>(
   async function* matching(where: Where, signal: AbortSignal): AsyncGenerator<readonly [Found, DeadLetter<BodyOf<S>>]> {
     for await (const found of each(signal)) {
       const shown = deadLetterOf(runtime, found.message, found.letter, found.group) as DeadLetter<BodyOf<S>>
-      if (where === undefined || where(shown)) yield [found, shown]
+      if (where === undefined || chosen(where(shown))) yield [found, shown]
     }
   }
   return {
     async *list(options = {}) {
+      runtime.open('list')
+      checkOptions('list()', options, listShape)
       const { where, limit = Number.POSITIVE_INFINITY } = options
       if (limit <= 0) return
       let left = limit
@@ -85,9 +106,8 @@ export function deadLetters<S extends Source>(
     },
     async redrive(options = {}) {
       runtime.open('redrive')
+      checkOptions('redrive()', options, redriveShape)
       const { where, ratePerSecond, dryRun = false, beyondInbox = false } = options
-      if (ratePerSecond !== undefined && !(ratePerSecond > 0))
-        throw new MessagingError('invalid', `redrive({ ratePerSecond }) is ${ratePerSecond}; give a number above 0`)
       const count = { matched: 0, redriven: 0, failed: 0, refused: 0 }
       const started = runtime.clock.now()
       const tooOld = beyondInbox ? () => false : await beyondWindow()
@@ -107,8 +127,12 @@ export function deadLetters<S extends Source>(
       }
       return count
     },
-    async discard({ where }) {
+    async discard(options) {
       runtime.open('discard')
+      checkOptions('discard()', options, { where: callable })
+      const where = options?.where
+      // What is missing, or misspelt, must not mean all of them.
+      checkValue('discard()', 'where', where, callable, true)
       let discarded = 0
       for await (const [found] of matching(where, runtime.closing)) {
         await found.remove()

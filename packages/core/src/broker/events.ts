@@ -26,7 +26,7 @@ const spoken: { readonly [E in keyof Events]?: (event: Events[E]) => string } = 
 
 /** Makes the bus. `log: false` silences; a function takes the lines. */
 export function eventBus(name: string, clock: Clock, log: false | ((line: string) => void) | undefined): EventBus {
-  const listeners = new Map<keyof Events, Set<(event: never) => void>>()
+  const listeners = new Map<keyof Events, Set<(event: never) => unknown>>()
   const channels = new Map<keyof Events, ReturnType<typeof channel>>()
   const channelOf = (event: keyof Events): ReturnType<typeof channel> => {
     const known = channels.get(event)
@@ -36,13 +36,20 @@ export function eventBus(name: string, clock: Clock, log: false | ((line: string
     return made
   }
   const write = log === false ? undefined : (log ?? ((line: string) => void process.stderr.write(`${line}\n`)))
-  const say = rateLimited(clock, (line) => write?.(`posthorn ${name}: ${line.replace(/\p{Cc}/gu, ' ')}`))
+  const say = rateLimited(clock, (line) => {
+    try {
+      write?.(`posthorn ${name}: ${line.replace(/\p{Cc}/gu, ' ')}`)
+    } catch {
+      // A log that fails must not fail what it tells of, and there is nowhere left to say so.
+    }
+  })
+  const threw = (event: keyof Events, error: unknown): void => say(`a listener of '${event}' threw: ${describe(error)}`)
   return {
     on(event, listener) {
       const set = listeners.get(event) ?? new Set()
       listeners.set(event, set)
       // A wrapper, so that the same function registered twice is two registrations.
-      const own = (value: never): void => listener(value)
+      const own = (value: never): unknown => listener(value)
       set.add(own)
       return () => void set.delete(own)
     },
@@ -54,11 +61,12 @@ export function eventBus(name: string, clock: Clock, log: false | ((line: string
       if (wire.hasSubscribers) wire.publish(value)
       if (set !== undefined && set.size > 0) {
         for (const listener of set) {
+          // A listener's fault is its own: it must not turn a handled message into a failed one, nor end the process by a promise of its own.
           try {
-            listener(value as never)
+            const answer: unknown = listener(value as never)
+            if (answer instanceof Promise) answer.catch((error) => threw(event, error))
           } catch (error) {
-            // A listener's fault is its own: it must not turn a handled message into a failed one.
-            say(`a listener of '${event}' threw: ${describe(error)}`)
+            threw(event, error)
           }
         }
       } else if (!wire.hasSubscribers) {

@@ -1,3 +1,4 @@
+import { askedOf, checkAsked } from '../consuming/asking.ts'
 import { type Asked, settle, subscribed } from '../consuming/settings.ts'
 import { partsOf } from '../driver/store.ts'
 import { innerOf } from '../extension.ts'
@@ -10,6 +11,7 @@ type Promised = Explanation['promises'][number]
 
 /** How each promise of a subscription is met on this broker with this store, and at which price. Refuses what `consume` would refuse. */
 export function explain(runtime: Runtime, source: Source, asked: Asked): Explanation {
+  checkAsked('explain', asked, askedOf.consume)
   const settings = settle(runtime, 'explain', source, asked)
   const { traits, store } = runtime
   const says = (promise: string, how: Promised['how'], detail: string, cost = 'none'): Promised => ({

@@ -1,8 +1,9 @@
-import { show } from '../checked.ts'
+import { checkOptions, checkValue } from '../checked.ts'
+import { groupName } from '../consuming/asking.ts'
 import type { Engine } from '../consuming/consumer.ts'
 import type { Clock } from '../driver/clock.ts'
 import type { DriverLag } from '../driver/seam.ts'
-import { describe, MessagingError } from '../errors.ts'
+import { describe } from '../errors.ts'
 import type { Source } from '../face/messages.ts'
 import type { Health, Lag } from '../face/operating.ts'
 import type { Runtime } from './runtime.ts'
@@ -49,8 +50,8 @@ export function lagMeter(clock: Clock) {
 /** `broker.lag`. */
 export async function lag(runtime: Runtime, source: Source, options: { readonly group: string }): Promise<Lag> {
   runtime.open('lag')
-  if (typeof options?.group !== 'string' || options.group === '')
-    throw new MessagingError('invalid', `lag(): group is ${show(options?.group)}; give the name of a group`)
+  checkOptions('lag()', options, { group: groupName })
+  checkValue('lag()', 'group', options?.group, groupName, true)
   const spec = await runtime.resolve(source, runtime.closing)
   const found = await runtime.driver.lag(spec, options.group, runtime.closing)
   return runtime.meter.lagOf('name' in spec ? spec.name : spec.pattern, options.group, found)

@@ -1,5 +1,6 @@
 import { anything, checkOptions, ms, object, signal as signalRule, whole } from '../checked.ts'
 import { json } from '../codec/json.ts'
+import { askedOf, checkAsked, checkHandler } from '../consuming/asking.ts'
 import type { Engine } from '../consuming/consumer.ts'
 import { startEngine } from '../consuming/consumer.ts'
 import { arrivalOf } from '../consuming/delivery.ts'
@@ -7,12 +8,14 @@ import { settle } from '../consuming/settings.ts'
 import { reconnectPause } from '../driver/backoff.ts'
 import type { Arrival, Dispatch } from '../driver/envelope.ts'
 import { newId } from '../driver/id.ts'
+import type { Source as SeamSource } from '../driver/seam.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { Consumer, Delivery, RespondOptions } from '../face/handling.ts'
 import type { Source, Topic } from '../face/messages.ts'
 import type { RequestOptions } from '../face/sending.ts'
 import type { Sender } from '../producing/producer.ts'
 import { validated } from '../schema.ts'
+import { topicParts } from '../topic.ts'
 import { ack } from '../verdict.ts'
 import type { Runtime } from './runtime.ts'
 import { consumerOf } from './subscriptions.ts'
@@ -20,63 +23,67 @@ import { consumerOf } from './subscriptions.ts'
 /** An answer that tells of a failure on the other side: its body is `{ "error": text }`. */
 const failureType = 'application/vnd.posthorn.error+json'
 
-interface Asked {
-  readonly resolve: (answer: Arrival) => void
-}
-
 /** The asking side of one broker: one reply address, opened at the first request and again after each loss. */
 export function requester(runtime: Runtime, sender: () => Sender) {
   const address = `~reply.${runtime.clientId}`
-  const waiting = new Map<string, Asked>()
+  const waiting = new Map<string, (answer: Arrival) => void>()
   let opening: Promise<void> | undefined
   const closing = new AbortController()
 
-  async function listen(opened: () => void): Promise<void> {
-    for (let attempt = 1; !closing.signal.aborted; attempt++) {
-      const spec = {
-        name: address,
-        partitions: 1,
-        groups: [],
-        retentionMs: undefined,
-        keyed: false,
-        priority: undefined,
-        on: undefined,
-      }
-      const source = await runtime.driver.open(
-        {
-          source: spec,
-          mode: 'reply',
-          group: address,
-          member: address,
-          order: 'none',
-          window: 1_000,
-          from: 'latest',
-          filter: undefined,
-          report: () => {},
+  const open = (): Promise<SeamSource> =>
+    runtime.driver.open(
+      {
+        source: {
+          name: address,
+          partitions: 1,
+          groups: [],
+          retentionMs: undefined,
+          keyed: false,
+          priority: undefined,
+          on: undefined,
         },
-        closing.signal,
-      )
-      opened()
-      try {
-        for (;;) {
-          const arrivals = await source.receive(1_000, closing.signal)
-          if (closing.signal.aborted) break
-          for (const arrival of arrivals) waiting.get(arrival.correlationId ?? '')?.resolve(arrival)
-          await source.settle(arrivals.map(({ token }) => ({ token, verdict: 'ack' as const })))
-        }
-      } catch {
-        await reconnectPause(runtime.clock, attempt, closing.signal)
-      } finally {
-        await source.close().catch(() => {})
+        mode: 'reply',
+        group: address,
+        member: address,
+        order: 'none',
+        window: 1_000,
+        from: 'latest',
+        filter: undefined,
+        report: () => {},
+      },
+      closing.signal,
+    )
+  async function listen(source: SeamSource): Promise<void> {
+    try {
+      for (;;) {
+        const arrivals = await source.receive(1_000, closing.signal)
+        if (closing.signal.aborted) return
+        for (const arrival of arrivals) waiting.get(arrival.correlationId ?? '')?.(arrival)
+        await source.settle(arrivals.map(({ token }) => ({ token, verdict: 'ack' as const })))
       }
+    } finally {
+      await source.close().catch(() => {})
+    }
+  }
+  /** Listens until the broker closes; where the address was lost and cannot be had again, until the next request asks for it. */
+  async function serve(first: SeamSource): Promise<void> {
+    let source = first
+    for (let attempt = 1; !closing.signal.aborted; attempt++) {
+      const since = runtime.clock.now()
+      await listen(source).catch(() => {})
+      if (runtime.clock.now() - since > steadyMs) attempt = 1
+      if (!(await reconnectPause(runtime.clock, attempt, closing.signal))) return
+      source = await open()
     }
   }
   function ready(): Promise<void> {
-    opening ??= new Promise<void>((resolve, reject) => {
-      listen(resolve).catch((error) => {
+    opening ??= open().then((source) => {
+      serve(source).catch(() => {
         opening = undefined
-        reject(error)
       })
+    })
+    opening.catch(() => {
+      opening = undefined
     })
     return opening
   }
@@ -84,50 +91,68 @@ export function requester(runtime: Runtime, sender: () => Sender) {
   return {
     async request<In, Answer>(topic: Topic<In, unknown>, body: In, options: RequestOptions<Answer>): Promise<Answer> {
       runtime.open('request')
+      const { name } = topicParts(topic)
       checkOptions('request()', options, requestShape)
       if (options?.timeoutMs === undefined)
         throw new MessagingError('invalid', 'request() needs timeoutMs: how long the answer is waited for')
       const { timeoutMs, answer: schema, signal, ...message } = options
-      signal?.throwIfAborted()
-      await ready()
       const id = message.id ?? newId(runtime.clock.now())
-      const answered = new Promise<Arrival>((resolve, reject) => {
-        const cancel = runtime.clock.after(timeoutMs, () =>
-          reject(
-            new MessagingError(
-              'timeout',
-              `no answer to ${id} on ${topic.name} within ${timeoutMs} ms; nobody may be responding`,
-              { outcome: 'unknown' },
-            ),
-          ),
-        )
-        const abort = (): void =>
-          reject(
-            new MessagingError('aborted', `the request ${id} on ${topic.name} was aborted`, {
-              outcome: 'unknown',
-              cause: signal?.reason,
-            }),
-          )
-        signal?.addEventListener('abort', abort, { once: true })
-        waiting.set(id, {
-          resolve: (arrival) => {
-            cancel()
-            resolve(arrival)
-          },
-        })
-        runtime.closing.addEventListener('abort', abort, { once: true })
-      }).finally(() => waiting.delete(id))
-      answered.catch(() => {})
-      const expiresInMs = Math.min(message.expiresInMs ?? timeoutMs, timeoutMs)
-      await sender().sendRequest(
-        topic,
-        body,
-        { ...message, id, expiresInMs, signal },
-        { replyTo: address, correlationId: id },
-      )
-      return read(await answered, schema)
+      let answered = (_: Arrival): void => {}
+      const answer = new Promise<Arrival>((resolve) => {
+        answered = resolve
+      })
+      const limit = limited(runtime, `the request ${id} on ${name}`, timeoutMs, signal)
+      try {
+        await limit.race(ready())
+        waiting.set(id, answered)
+        const expiresInMs = Math.min(message.expiresInMs ?? timeoutMs, timeoutMs)
+        const reply = { replyTo: address, correlationId: id }
+        await limit.race(sender().sendRequest(topic, body, { ...message, id, expiresInMs, signal }, reply))
+        return await read(await limit.race(answer), schema)
+      } finally {
+        limit.end()
+        if (waiting.get(id) === answered) waiting.delete(id)
+      }
     },
     close: () => closing.abort(),
+  }
+}
+
+/** A reply address that was had for so long was no failed attempt. */
+const steadyMs = 10_000
+
+/** What ends a request before its answer: its time, its signal, or the end of the broker. Nothing of it stays when it has ended. */
+function limited(runtime: Runtime, what: string, timeoutMs: number, signal: AbortSignal | undefined) {
+  let fail = (_: MessagingError): void => {}
+  const over = new Promise<never>((_, reject) => {
+    fail = reject
+  })
+  over.catch(() => {})
+  const stop = (): void =>
+    fail(new MessagingError('aborted', `${what} was aborted`, { outcome: 'unknown', cause: signal?.reason }))
+  const closed = (): void =>
+    fail(new MessagingError('closed', `${what} was open when its broker closed`, { outcome: 'unknown' }))
+  const cancel = runtime.clock.after(timeoutMs, () =>
+    fail(
+      new MessagingError('timeout', `no answer to ${what} within ${timeoutMs} ms; nobody may be responding`, {
+        outcome: 'unknown',
+      }),
+    ),
+  )
+  if (signal?.aborted === true)
+    fail(new MessagingError('aborted', `${what} was aborted before it began`, { cause: signal.reason }))
+  signal?.addEventListener('abort', stop, { once: true })
+  runtime.closing.addEventListener('abort', closed, { once: true })
+  return {
+    race<T>(work: Promise<T>): Promise<T> {
+      work.catch(() => {})
+      return Promise.race([over, work])
+    },
+    end(): void {
+      cancel()
+      signal?.removeEventListener('abort', stop)
+      runtime.closing.removeEventListener('abort', closed)
+    },
   }
 }
 
@@ -159,6 +184,8 @@ export async function respond(
   handler: (delivery: Delivery<never>) => Promise<unknown>,
 ): Promise<readonly [Consumer, Engine]> {
   runtime.open('respond')
+  checkAsked('respond', options, askedOf.respond)
+  checkHandler('respond()', handler)
   const { answer: schema, ...asked } = options
   const settings = settle(runtime, 'respond', to, asked)
   const engine = await startEngine(runtime, settings, async (delivery) => {

@@ -35,6 +35,8 @@ export interface Runtime {
   relay(dispatch: Dispatch): Promise<SendResult>
   /** The producer of `delivery.producer`, made at its first use. */
   producer(): Producer
+  /** Of producers that have sent what is not settled yet. */
+  readonly unsent: Set<{ flush(): Promise<void> }>
   readonly sendUse: readonly SendExtension[]
   readonly consumeUse: readonly ConsumeExtension[]
   /** What configuration says of consumers, by group. */

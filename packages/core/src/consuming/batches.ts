@@ -33,13 +33,21 @@ class Waiting implements Answer {
   }
 }
 
+/** A batch handler as core drives it. */
+export interface Batched {
+  readonly collect: Chain
+  /** The consumer stops: what has been collected is handled now, not when its time is over. */
+  stop(): void
+}
+
 /**
  * Collects single deliveries for a handler that takes many. Middlewares and policies keep seeing one message each. Where the handler
  * throws, its messages are given to it again one by one, so that one bad message does not fail its neighbours.
  */
-export function batched(clock: Clock, options: BatchOptions, handle: HandleBatch, stopping: AbortSignal): Chain {
+export function batched(clock: Clock, options: BatchOptions, handle: HandleBatch): Batched {
   let waiting: Waiting[] = []
   let cancel: (() => void) | undefined
+  let stopping = false
   const flush = (): void => {
     cancel?.()
     cancel = undefined
@@ -47,13 +55,18 @@ export function batched(clock: Clock, options: BatchOptions, handle: HandleBatch
     waiting = []
     if (batch.length > 0) void deliver(handle, batch)
   }
-  stopping.addEventListener('abort', flush, { once: true })
-  return (delivery) => {
-    const one = new Waiting(delivery)
-    waiting.push(one)
-    if (waiting.length >= options.size || stopping.aborted) flush()
-    else cancel ??= clock.after(options.waitMs, flush)
-    return one
+  return {
+    collect(delivery) {
+      const one = new Waiting(delivery)
+      waiting.push(one)
+      if (waiting.length >= options.size || stopping) flush()
+      else cancel ??= clock.after(options.waitMs, flush)
+      return one
+    },
+    stop() {
+      stopping = true
+      flush()
+    },
   }
 }
 

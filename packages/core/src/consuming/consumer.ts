@@ -5,6 +5,7 @@ import { describe, MessagingError } from '../errors.ts'
 import { innerOf } from '../extension.ts'
 import type { Middleware, Next } from '../face/extending.ts'
 import type { Delivery, Verdict } from '../face/handling.ts'
+import type { Batched } from './batches.ts'
 import { type Chain, verdictOf } from './handling.ts'
 import { Intake } from './intake.ts'
 import { session } from './session.ts'
@@ -20,6 +21,8 @@ export interface Engine {
   /** Resolves when it has stopped, or has read to the end; rejects when it had to give up. */
   readonly done: Promise<void>
   stats(): { readonly handled: number; readonly failed: number; readonly inFlight: number }
+  /** Whether it was told to stop, or has ended by itself. */
+  readonly over: boolean
   /** Undefined while deliveries can flow. */
   readonly trouble: MessagingError | undefined
 }
@@ -30,19 +33,19 @@ const stalledAfterMs = 60_000
 /** How long handlers get to notice that their time is over. */
 const graceMs = 1_000
 
-/** Opens the source and starts handling. Resolves when `from` is fixed and deliveries can flow. `batch`: `handler` collects for a batch handler. */
+/** Opens the source and starts handling. Resolves when `from` is fixed and deliveries can flow. `batch`: what `handler` collects for. */
 export async function startEngine(
   runtime: Runtime,
   settings: Settings,
   handler: Chain,
-  over: { readonly to?: Subscription['to']; readonly batch?: boolean | undefined } = {},
+  over: { readonly to?: Subscription['to']; readonly batch?: Batched | undefined } = {},
 ): Promise<Engine> {
   const spec = await runtime.resolve(settings.source, settings.signal ?? runtime.closing)
   const subscription = subscriptionOf(runtime, settings, spec, over.to)
   let failure: unknown
   const middlewares = settings.use.map((each): Middleware<Delivery, Verdict> => {
     const { bind } = innerOf(each)
-    return bind === undefined ? each.consume : bind(subscribed(runtime, settings, over.batch === true))
+    return bind === undefined ? each.consume : bind(subscribed(runtime, settings, over.batch !== undefined))
   })
   const bench = new Workbench(runtime, settings, chainOf(middlewares, handler), (error) => {
     failure ??= error
@@ -69,6 +72,7 @@ export async function startEngine(
     idle: () => bench.idle(),
   })
   await intake.open()
+  intake.stopping.addEventListener('abort', () => over.batch?.stop(), { once: true })
   watch(runtime, settings, bench, intake)
   return engineOf(runtime, settings, intake, bench, () => failure)
 }
@@ -131,8 +135,13 @@ function engineOf(
       .then(() => done.catch(() => {}))
       .then(() => ({ handled: counts.handled, givenBack: counts.givenBack }))
   }
-  settings.signal?.addEventListener('abort', () => void stop(30_000), { once: true })
-  if (settings.signal?.aborted === true) void stop(30_000)
+  const { signal } = settings
+  const abort = (): void => void stop(30_000)
+  signal?.addEventListener('abort', abort, { once: true })
+  if (signal?.aborted === true) abort()
+  // A signal that lives as long as its process must not keep every consumer that there ever was.
+  const forget = (): void => signal?.removeEventListener('abort', abort)
+  done.then(forget, forget)
   return {
     pause: async () => intake.pause(),
     resume: async () => intake.resume(),
@@ -145,6 +154,9 @@ function engineOf(
     },
     done,
     stats: () => ({ handled: counts.handled, failed: counts.failed, inFlight: bench.running }),
+    get over() {
+      return intake.stopping.aborted
+    },
     get trouble() {
       return intake.trouble
     },

@@ -23,6 +23,20 @@ export function checkGuarantee(runtime: Runtime, call: string, settings: Setting
       `broadcast on ${runtime.name} is at most once across reconnects, so guarantee: '${guarantee}' cannot be kept`,
       'leave guarantee out, or give each instance a group of its own',
     )
+  if (guarantee === 'at-most-once') {
+    const tries = (asked.use ?? []).some((each) => innerOf(each).retry !== undefined)
+    const meant =
+      asked.onFailure === 'park' || asked.onFailure === 'block'
+        ? `onFailure: '${asked.onFailure}'`
+        : tries
+          ? 'retry()'
+          : undefined
+    if (meant !== undefined)
+      refuse(
+        `guarantee: 'at-most-once' acknowledges before the handler, so nothing is left that ${meant} could try again`,
+        'leave one of them out',
+      )
+  }
   if (settings.onFailure === 'park') {
     if (settings.order !== 'key')
       refuse(`onFailure: 'park' holds a key back, and order is '${settings.order}'`, "say order: 'key'")

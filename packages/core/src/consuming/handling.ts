@@ -96,7 +96,7 @@ export function handling(
     if (mode === 'replay') {
       gaveUp = error
       finish(task, 'ok')
-    } else if (atMostOnce) finish(task, 'ok')
+    } else if (atMostOnce) gone(task, error)
     else bringing(task, bring.put(task, 'undecodable', describe(error)))
   }
 
@@ -168,8 +168,15 @@ export function handling(
 
   function turned(task: Task, ended: Ended): void {
     counts.failed++
-    if (atMostOnce) finish(task, 'ok')
+    if (atMostOnce) gone(task, 'threw' in ended ? ended.threw : `the handler said ${ended.verdict.verdict}`)
     else bringing(task, carryOut(task, ended))
+  }
+
+  /** At most once: it was acknowledged before and leaves no letter, so a line is all that there is to hear of it. */
+  function gone(task: Task, error: unknown): void {
+    const { id, topic } = task.arrival
+    events.say(`message ${id} of ${topic} is gone, as guarantee: 'at-most-once' allows: ${describe(error)}`)
+    finish(task, 'ok')
   }
 
   async function carryOut(task: Task, ended: Ended): Promise<Brought> {

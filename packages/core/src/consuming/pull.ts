@@ -1,5 +1,6 @@
 import { decodeBody } from '../body.ts'
 import type { Runtime } from '../broker/runtime.ts'
+import { checkOptions, checkValue, ms, type Rule, type Shape, whole } from '../checked.ts'
 import { reconnectPause } from '../driver/backoff.ts'
 import { pause } from '../driver/clock.ts'
 import type { Arrival } from '../driver/envelope.ts'
@@ -7,11 +8,14 @@ import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { ManualDelivery, Puller, Verdict } from '../face/handling.ts'
 import { topicParts } from '../topic.ts'
 import { deliveryOf, manualDelivery, type Reader } from './delivery.ts'
+import { verdictOf } from './handling.ts'
 import { decide } from './outcome.ts'
 import { redelivery } from './redelivery.ts'
 import { type Session, session } from './session.ts'
 import type { Settings } from './settings.ts'
 import { Task } from './task.ts'
+
+const receiveShape: Shape = { max: whole(1, 1_000_000), waitMs: ms() }
 
 /** Deliveries by hand: nothing is opened before the first `receive`. */
 export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
@@ -70,7 +74,9 @@ export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
   function once(task: Task): ManualDelivery<T>['settle'] {
     const { attempt } = task
     let given = false
-    return async (verdict: Verdict) => {
+    return async (asked: Verdict) => {
+      // Nonsense is the caller's mistake, not a verdict: the delivery stays in hand.
+      const verdict = verdictOf(asked ?? null)
       if (given) return 'stale'
       given = true
       if (settings.guarantee === 'at-most-once') return 'ok'
@@ -137,16 +143,22 @@ export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
     if (closing.signal.aborted)
       throw new MessagingError('closed', `this puller of ${settings.name} is closed; make a new one`)
   }
+  const ends = [settings.signal, runtime.closing].filter((each) => each !== undefined)
+  const over = (): void => void close()
   async function close(): Promise<void> {
     closing.abort()
+    for (const signal of ends) signal.removeEventListener('abort', over)
     await (await opening?.catch(() => undefined))?.close()
   }
-  settings.signal?.addEventListener('abort', () => void close(), { once: true })
-  runtime.closing.addEventListener('abort', () => void close(), { once: true })
+  for (const signal of ends) signal.addEventListener('abort', over, { once: true })
+  if (settings.signal?.aborted === true) over()
 
   return {
     receive(options) {
       open_()
+      for (const name of ['max', 'waitMs'] as const)
+        checkValue('receive()', name, options?.[name], receiveShape[name] as Rule, true)
+      checkOptions('receive()', options, receiveShape)
       const within = new AbortController()
       const cancel = clock.after(options.waitMs, () => within.abort())
       const signal = AbortSignal.any([within.signal, closing.signal])

@@ -1,7 +1,10 @@
+import { callable, checkOptions, checkValue, ms, type Shape, text } from '../checked.ts'
 import { MessagingError } from '../errors.ts'
 import { type Clock, pause } from './clock.ts'
 import { newId } from './id.ts'
 import type { Claims } from './store.ts'
+
+const lockShape: Shape = { ttlMs: ms(1), waitMs: ms() }
 
 /**
  * Runs `work` while a claim is held and renewed at a third of its time. `signal` aborts when the claim is lost; `token` rises with
@@ -14,6 +17,10 @@ export async function lockWith<R>(
   options: { readonly ttlMs: number; readonly waitMs?: number | undefined },
   work: (lock: { readonly token: number; readonly signal: AbortSignal }) => Promise<R>,
 ): Promise<R> {
+  checkValue('lock()', 'the name', name, text(200), true)
+  checkOptions('lock()', options, lockShape)
+  checkValue('lock()', 'ttlMs', options?.ttlMs, ms(1), true)
+  checkValue('lock()', 'the work', work, callable, true)
   const owner = newId(clock.now())
   const token = await take(claims, clock, name, owner, options)
   const lost = new AbortController()

@@ -36,7 +36,10 @@ const plainText =
 const idRule: Rule = (value) =>
   plainText(255)(value) ?? (Buffer.byteLength(value as string) > 255 ? 'text of at most 255 bytes' : undefined)
 const keyRule = text(1_024)
-const tagRule = plainText(255)
+/** As a filter names it: what has a bar in it no filter could ask for. */
+const tagRule: Rule = (value) =>
+  plainText(255)(value) ??
+  ((value as string).includes('|') ? "text without |: a filter parts tags by ||, as in 'a || b'" : undefined)
 const txRule: Rule = (value) => {
   const tx = value as {
     readonly query?: unknown

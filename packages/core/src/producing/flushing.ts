@@ -12,19 +12,19 @@ export interface Flushing {
   readonly open: number
 }
 
-/** Makes a count at zero. */
-export function flushing(): Flushing {
+/** Makes a count at zero. It stands in `unsent` while there is anything, so that a broker can wait for producers that nobody holds any more. */
+export function flushing(unsent?: Set<Pick<Flushing, 'flush'>>): Flushing {
   let current: Epoch = { open: 0, ended: undefined }
   let open = 0
   const earlier = new Set<Promise<void>>()
-  return {
+  const self: Flushing = {
     begin() {
-      open++
+      if (open++ === 0) unsent?.add(self)
       current.open++
       return current
     },
     end(epoch) {
-      open--
+      if (--open === 0) unsent?.delete(self)
       if (--epoch.open === 0) epoch.ended?.()
     },
     async flush() {
@@ -43,4 +43,5 @@ export function flushing(): Flushing {
       return open
     },
   }
+  return self
 }

@@ -44,7 +44,7 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
   const { batcher, entrance } = sharedOf(runtime)
   const { sendTimeoutMs: timeoutMs, maxBytes } = settings
   const counts = { sent: 0, failed: 0, unknown: 0 }
-  const flush = flushing()
+  const flush = flushing(runtime.unsent)
   const other = elsewhere(runtime, entrance, timeoutMs)
   const spool = settings.spool ? holding(runtime, 'spool', timeoutMs) : undefined
 

@@ -9,6 +9,7 @@ import { ordering } from './broker/ordering.ts'
 import { patterns } from './broker/patterns.ts'
 import { pulling } from './broker/pulling.ts'
 import { refusing } from './broker/refusing.ts'
+import { refusingCalls } from './broker/refusing-calls.ts'
 import { selecting } from './broker/selecting.ts'
 import { sending } from './broker/sending.ts'
 import { sendingMany } from './broker/sending-many.ts'
@@ -31,6 +32,7 @@ export const brokerChapters: readonly Chapter[] = [
   selecting,
   asking,
   refusing,
+  refusingCalls,
   joining,
   surviving,
   ending,

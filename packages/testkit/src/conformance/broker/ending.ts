@@ -69,6 +69,20 @@ export const ending: Chapter = {
       },
     },
     {
+      id: 'ending.forgotten-producers',
+      says: 'what was posted by producers that nobody holds any more is sent before the broker closes',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        for (let n = 0; n < 20; n++) one.producer({ lingerMs: 20 }).post(orders, n)
+        await stage.within('close', 12_000, one.close())
+        const two = await broker(stage)
+        const seen = calls<number>(stage)
+        await two.consume(orders, { group: 'g' }, seen.handler)
+        await seen.reached(20)
+      },
+    },
+    {
       id: 'ending.topics',
       says: 'topics are listed and deleted with all that hangs on them, used again after it, and not deleted while they are read or where others own them',
       needs: ['topics'],

@@ -95,6 +95,26 @@ export const stopping: Chapter = {
       },
     },
     {
+      id: 'handling.stop-hands-over-a-batch',
+      says: 'stop gives a batch handler what has been collected at once, however long it might wait for more',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage)
+        await one.producer().sendBatch(orders, [{ body: 1 }, { body: 2 }, { body: 3 }])
+        const batches: (readonly number[])[] = []
+        const consumer = await one.consume(
+          orders,
+          { group: 'g', batch: { size: 100, waitMs: 3_600_000 }, order: 'none' },
+          async (messages) => void batches.push(messages.map(({ body }) => body)),
+        )
+        await stage.until('all are in hand', () => consumer.stats().inFlight === 3)
+        assert.deepEqual(batches, [])
+        const { handled } = await stage.within('stop', 5_000, consumer.stop())
+        assert.equal(handled, 3)
+        assert.deepEqual(batches.flat().sort(), [1, 2, 3])
+      },
+    },
+    {
       id: 'handling.stop-has-a-deadline',
       says: 'stop returns at its deadline though a handler hangs, tells it by its signal, and its message comes again',
       run: async (stage) => {
