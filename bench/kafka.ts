@@ -5,7 +5,7 @@ import { kafka } from '@posthorn/kafka'
 import { Kafka, logLevel, type Message } from 'kafkajs'
 import type { BenchFile, Block, Case } from './harness/case.ts'
 import { measured, type Order, orderOf } from './parts/measuring.ts'
-import { counting, sendBy } from './parts/through.ts'
+import { sendBy } from './parts/through.ts'
 
 type Client = 'kafkajs' | 'platformatic'
 
@@ -127,72 +127,96 @@ const filled = async (name: string, count: number, partitions: number): Promise<
   await producer.disconnect()
 }
 
+/** Counts what is handled; `reached` resolves when it is so many in all. */
+const handledCount = () => {
+  let handled = 0
+  let wanted = Number.POSITIVE_INFINITY
+  let wake = (): void => {}
+  return {
+    add(count: number): void {
+      handled += count
+      if (handled >= wanted) wake()
+    },
+    reached: (count: number): Promise<void> =>
+      new Promise((resolve) => {
+        if (handled >= count) return resolve()
+        wanted = count
+        wake = resolve
+      }),
+    get handled() {
+      return handled
+    },
+  }
+}
+
+/** What `start` handles of so many messages, from when the group has been joined and the code is warm. */
+const consumed = async (
+  messages: number,
+  name: string,
+  start: (handled: (count: number) => void) => Promise<unknown>,
+) => {
+  const warm = Math.min(warmUp, messages)
+  await filled(name, messages + warm, 1)
+  const count = handledCount()
+  await start(count.add)
+  await count.reached(warm)
+  const before = count.handled
+  return measured(messages + warm - before, () => count.reached(messages + warm))
+}
+
 const consuming =
   (client: Client, count: number, batched: boolean): Block =>
   (scale) =>
     onTopic(1, async (namespace, name) => {
-      const messages = Math.ceil(count * scale)
-      await filled(name, messages, 1)
       const broker = await connected(client, namespace)
       const orders = ordersOf(1)
-      const sample = await measured(messages, async () => {
-        if (!batched) return (await counting(broker, orders, 64)).reached(messages)
-        await new Promise<void>((resolve, reject) => {
-          let handled = 0
-          broker
-            .consume(orders, { group: 'bench', window: 4_000, batch: { size: 1_000, waitMs: 5 } }, async (some) => {
-              handled += some.length
-              if (handled >= messages) resolve()
-            })
-            .catch(reject)
-        })
-      })
+      const sample = await consumed(Math.ceil(count * scale), name, (handled) =>
+        batched
+          ? broker.consume(
+              orders,
+              { group: 'bench', window: 4_000, batch: { size: 1_000, waitMs: 5 } },
+              async ({ length }) => handled(length),
+            )
+          : broker.consume(orders, { group: 'bench', window: 1_000, concurrency: 64 }, async () => handled(1)),
+      )
       await broker.close()
       return sample
     })
+
+type Consumed = { readonly value: Buffer | null }
 
 const consumedByHand =
   (count: number, each: 'batch' | 'message'): Block =>
   (scale) =>
     onTopic(1, async (namespace, name) => {
-      const messages = Math.ceil(count * scale)
-      await filled(name, messages, 1)
       const consumer = (await native()).consumer({ groupId: namespace, maxWaitTimeInMs: 100 })
       await consumer.connect()
       await consumer.subscribe({ topics: [name], fromBeginning: true })
-      const sample = await measured(messages, async () => {
-        let [handled, sum] = [0, 0]
-        await new Promise<void>((resolve) => {
-          const take = (value: Buffer | null): void => {
-            sum += (JSON.parse((value as Buffer).toString()) as Order).id
-            if (++handled === messages) resolve()
-          }
-          const run =
-            each === 'batch'
-              ? {
-                  eachBatch: async ({ batch }: { batch: { messages: { value: Buffer | null }[] } }) =>
-                    batch.messages.forEach((one) => void take(one.value)),
-                }
-              : {
-                  autoCommit: false,
-                  eachMessage: async ({
-                    message,
-                    topic: from,
-                    partition,
-                  }: {
-                    message: { value: Buffer | null; offset: string }
-                    topic: string
-                    partition: number
-                  }) => {
-                    take(message.value)
-                    await consumer.commitOffsets([{ topic: from, partition, offset: `${Number(message.offset) + 1}` }])
-                  },
-                }
-          void consumer.run(run)
-        })
-        if (sum === 0) throw new Error('nothing was handled')
-      })
+      let sum = 0
+      const take = ({ value }: Consumed): void => {
+        sum += (JSON.parse((value as Buffer).toString()) as Order).id
+      }
+      const sample = await consumed(Math.ceil(count * scale), name, (handled) =>
+        consumer.run(
+          each === 'batch'
+            ? {
+                eachBatch: async ({ batch: { messages } }) => {
+                  messages.forEach(take)
+                  handled(messages.length)
+                },
+              }
+            : {
+                autoCommit: false,
+                eachMessage: async ({ message, topic: from, partition }) => {
+                  take(message)
+                  handled(1)
+                  await consumer.commitOffsets([{ topic: from, partition, offset: `${Number(message.offset) + 1}` }])
+                },
+              },
+        ),
+      )
       await consumer.disconnect()
+      if (sum === 0) throw new Error('nothing was handled')
       return sample
     })
 
