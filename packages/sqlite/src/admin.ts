@@ -132,7 +132,7 @@ async function countedIn(
 
 /** A stored message as it is shown to who has no group. */
 export function shown(row: MessageRow, topic: Pick<TopicRow, 'name'>): Delivery {
-  return new Delivery(row, topic.name, (row[at.seq] as number) % span, 0, undefined)
+  return new Delivery(row, topic.name, (row[at.seq] as number) % span)
 }
 
 /** Stored messages, oldest first, as of now; copies to one group are not stored messages. */
@@ -199,7 +199,7 @@ export function shelfOf(hub: Hub, ns: string, topic: string, group: string | und
           if (signal.aborted) return
           no = row[at.seq] as number
           const { letter } = headFrom(row[at.head])
-          const message = new Delivery(row, topic, no, 0, undefined)
+          const message = new Delivery(row, topic, no)
           if (letter !== undefined) yield { token: no, message, letter, group }
         }
         if (rows.length < page) return

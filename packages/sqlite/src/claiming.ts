@@ -1,4 +1,4 @@
-import { at, Delivery, deliveryColumns, type MessageRow, type Progress } from './convert.ts'
+import { at, Delivery, deliveryColumns, Lease, type MessageRow, type Progress } from './convert.ts'
 import type { Hub } from './hub.ts'
 import { promote } from './log.ts'
 import { expire, mature, priorityOf } from './returning.ts'
@@ -73,6 +73,7 @@ interface Hand {
 
 function handOf(sql: Sql, { group, until, topicName }: ClaimWish, no: number): Hand {
   const taken: Delivery[] = []
+  const lease = new Lease(no)
   const lanes = new Map<string, number>()
   let low = Number.POSITIVE_INFINITY
   let high = 0
@@ -82,7 +83,7 @@ function handOf(sql: Sql, { group, until, topicName }: ClaimWish, no: number): H
     lanes,
     take(row, lane, progress) {
       const seq = row[at.seq] as number
-      const delivery = new Delivery(row, topicName(sql, Math.floor(seq / span)), seq % span, no, lane, progress)
+      const delivery = new Delivery(row, topicName(sql, Math.floor(seq / span)), seq % span, lease, lane, progress)
       delivery.until = until
       taken.push(delivery)
       if (seq < low) low = seq
@@ -199,7 +200,7 @@ function admit(
 
 function passes(group: Group, row: MessageRow, topic: string): boolean {
   // A filter sees no body and no progress; most groups have none.
-  return group.matches === everything || group.matches(new Delivery(row, topic, 0, 0, undefined))
+  return group.matches === everything || group.matches(new Delivery(row, topic, 0))
 }
 
 /** What must stay in order: of a pattern the same key in two topics is two keys. */

@@ -137,7 +137,39 @@ export interface Progress {
   readonly lone: number | null
 }
 
-/** A message in somebody's hands, or shown; its own token. A class, because one is made per delivery and `lost` only for who asks. */
+/** What one claim took, which is lost together: one signal for all of it, made for who asks. */
+export class Lease {
+  readonly claim: number
+  readonly fence: bigint
+  #lost: AbortController | undefined
+  #gone = false
+
+  constructor(claim: number) {
+    this.claim = claim
+    this.fence = BigInt(claim)
+  }
+
+  get lost(): AbortSignal {
+    if (this.#lost === undefined) {
+      this.#lost = new AbortController()
+      if (this.#gone) this.#lost.abort(takenBack())
+    }
+    return this.#lost.signal
+  }
+
+  /** Its deliveries are no longer this member's. */
+  lose(): void {
+    if (this.#gone) return
+    this.#gone = true
+    this.#lost?.abort(takenBack())
+  }
+}
+
+function takenBack(): MessagingError {
+  return new MessagingError('stale', 'the delivery was taken back: its lease ended, or the group was moved')
+}
+
+/** A message in somebody's hands, or shown; its own token. A class, because one is made per delivery. */
 export class Delivery implements Arrival {
   readonly id: string
   readonly topic: string
@@ -164,6 +196,8 @@ export class Delivery implements Arrival {
   /** The message's `seq`; with `claim` it names this hand-over. */
   readonly ord: number
   readonly claim: number
+  /** Undefined where it is only shown. */
+  readonly lease: Lease | undefined
   readonly lane: string | undefined
   /** A copy to one group: gone from the log once it is settled. */
   readonly copy: boolean
@@ -175,15 +209,13 @@ export class Delivery implements Arrival {
   sure = false
   /** It started alone. */
   marked = false
-  #lost: AbortController | undefined
-  #gone = false
 
   constructor(
     row: MessageRow,
     topic: string,
     place: number,
-    claim: number,
-    lane: string | undefined,
+    lease?: Lease,
+    lane?: string | undefined,
     progress?: Progress,
   ) {
     const head = headFrom(row[at.head])
@@ -207,32 +239,15 @@ export class Delivery implements Arrival {
     this.token = this
     this.deliveryCount = progress?.starts
     this.position = place.toString()
-    this.fence = progress === undefined ? undefined : BigInt(claim)
+    this.fence = lease?.fence
     this.ord = row[at.seq] as number
-    this.claim = claim
+    this.claim = lease?.claim ?? 0
+    this.lease = lease
     this.lane = lane
     this.copy = row[at.grp] != null
   }
 
-  get lost(): AbortSignal {
-    if (this.#lost === undefined) {
-      this.#lost = new AbortController()
-      if (this.#gone) this.#lost.abort(this.#reason())
-    }
-    return this.#lost.signal
-  }
-
-  /** The delivery is no longer this member's. */
-  lose(): void {
-    if (this.#gone) return
-    this.#gone = true
-    this.#lost?.abort(this.#reason())
-  }
-
-  #reason(): MessagingError {
-    return new MessagingError(
-      'stale',
-      `the delivery of ${this.id} was taken back: its lease ended, or the group was moved`,
-    )
+  get lost(): AbortSignal | undefined {
+    return this.lease?.lost
   }
 }

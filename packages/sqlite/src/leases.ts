@@ -22,12 +22,11 @@ export function leasesOf(clock: Clock, hands: Set<Delivery>, ended: () => void):
     const now = clock.now()
     const late = [...hands].filter(({ until }) => until <= now)
     const lanes = new Set(late.flatMap(({ lane }) => lane ?? []))
-    // A key goes whole: with one of its messages all that are in hand, also those that were extended.
-    for (const each of hands) {
-      if (each.until > now && (each.lane === undefined || !lanes.has(each.lane))) continue
-      each.lose()
-      hands.delete(each)
-    }
+    const gone = new Set(late.map(({ lease }) => lease))
+    // A key goes whole, and so does a claim: with one of its messages all that are in hand, also those that were extended.
+    for (const { lane, lease } of hands) if (lane !== undefined && lanes.has(lane)) gone.add(lease)
+    for (const each of hands) if (gone.has(each.lease)) hands.delete(each)
+    for (const lease of gone) lease?.lose()
     ended()
     arm()
   }

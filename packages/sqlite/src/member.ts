@@ -102,7 +102,7 @@ function topicName(source: Subscription['source'], sql: Sql, topic: number): str
 
 /** Nothing that it holds is its own any more. */
 export function loseAll(member: Member): void {
-  for (const each of member.hands) each.lose()
+  for (const { lease } of member.hands) lease?.lose()
   member.hands.clear()
   member.kept = []
 }
