@@ -88,6 +88,27 @@ describe.each(['sqlite', 'rabbitmq', 'kafka'] as const)('npx posthorn on %s', (n
 })
 
 describe('npx posthorn', () => {
+  it('tells how far it is with what takes long, beside its answer', async () => {
+    const url = `sqlite:${join(folder, 'long.db')}`
+    await using broker = await connect({ url, log: false })
+    const many = topic<number>('many', { groups: ['billing'] })
+    const dead = Promise.withResolvers<void>()
+    let letters = 0
+    broker.on('dead-letter', () => void (++letters === 250 && dead.resolve()))
+    const refuse = async () => ({ verdict: 'reject', reason: 'no' }) as const
+    const consumer = await broker.consume(many, { group: 'billing' }, refuse)
+    await broker.producer().sendBatch(
+      many,
+      Array.from({ length: 250 }, (_, n) => ({ body: n })),
+    )
+    await dead.promise
+    await consumer.stop()
+    const of = ['--topic', 'many', '--group', 'billing', '--yes', '--json']
+    const discarded = await run({ POSTHORN_URL: url }, 'dead-letters', 'discard', ...of)
+    expect(JSON.parse(discarded.out)).toEqual({ discarded: 250 })
+    expect(discarded.error).toBe('100 discarded\n200 discarded\n')
+  }, 60_000)
+
   it('says what is wrong with a call, and exits with 2', async () => {
     const env = { POSTHORN_URL: await urls.sqlite() }
     expect(await run(env, 'dead-letters')).toMatchObject({ code: 2 })
@@ -100,5 +121,5 @@ describe('npx posthorn', () => {
       code: 2,
       error: expect.stringMatching(/--limit/),
     })
-  })
+  }, 60_000)
 })

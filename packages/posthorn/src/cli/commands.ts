@@ -58,6 +58,17 @@ function chosen(call: Call): ((letter: DeadLetter) => boolean) | undefined {
   return (letter) => (id === undefined || letter.id === id) && (reason === undefined || letter.reason === reason)
 }
 
+/** What is chosen, with a word at every hundredth of it: this may take long. */
+function told(call: Call, done: string): (letter: DeadLetter) => boolean {
+  const where = chosen(call)
+  let seen = 0
+  return (letter) => {
+    const takes = where === undefined || where(letter)
+    if (takes && ++seen % 100 === 0) call.progress(`${seen} ${done}`)
+    return takes
+  }
+}
+
 /** The topic as it is on the broker. One that is not there is refused: to look at a mistyped name must not make it. */
 async function topicOf(broker: Broker, { topic: name, mapped }: Call): Promise<Topic> {
   if (mapped) return topic(name)
@@ -108,16 +119,10 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   'dead-letters redrive': async (broker, call) => {
     if (!call.yes) return onlyWith('driven again', broker, call)
-    let seen = 0
-    const where = chosen(call)
     const count = await broker.deadLetters(await topicOf(broker, call), { group: call.group }).redrive({
       ratePerSecond: call.ratePerSecond,
       beyondInbox: call.beyondInbox,
-      where: (letter) => {
-        const takes = where === undefined || where(letter)
-        if (takes && ++seen % 100 === 0) call.progress(`${seen} driven again`)
-        return takes
-      },
+      where: told(call, 'driven again'),
     })
     return {
       value: count,
@@ -136,7 +141,7 @@ export const commands: Readonly<Record<string, Command>> = {
     if (!call.yes) return onlyWith('discarded', broker, call)
     const { discarded } = await broker
       .deadLetters(await topicOf(broker, call), { group: call.group })
-      .discard({ where: chosen(call) ?? (() => true) })
+      .discard({ where: told(call, 'discarded') })
     return { value: { discarded }, lines: [`${discarded} discarded`] }
   },
   lag: async (broker, call) => {
