@@ -27,8 +27,8 @@ export interface Crew {
   /** One more for a group, until it leaves. */
   join(does: MemberOrders['does']): Promise<Place>
   tell(word: Word): void
-  /** Waits until every sender has tried all of its quota, and then until nothing has moved for `quietMs`; false: not within `ms`. */
-  settles(quietMs: number, ms: number): Promise<boolean>
+  /** Waits until every sender has tried all of its quota, and then until nothing has moved for `quietMs`; false: nothing moved for `stuckMs` before. */
+  settles(quietMs: number, stuckMs: number): Promise<boolean>
   /** Waits until senders and every group have got on since now; false: not within `ms`. */
   movesOn(ms: number): Promise<boolean>
   /** Processes that ended by themselves, or did not end well. */
@@ -70,16 +70,16 @@ export function crewOf(ordersOf: (name: string, does: MemberOrders['does']) => M
     tell: (word) => {
       for (const each of places) each.tell(word)
     },
-    async settles(quietMs, ms) {
+    async settles(quietMs, stuckMs) {
       let last = sums()
-      let since = performance.now()
-      for (const end = since + ms; performance.now() < end; await sleep(100)) {
+      for (let since = performance.now(); ; await sleep(100)) {
         const now = sums()
-        if (!finished() || now.some((sum, i) => sum !== last[i])) since = performance.now()
+        if (now.some((sum, i) => sum !== last[i])) since = performance.now()
         last = now
-        if (performance.now() - since >= quietMs) return true
+        const still = performance.now() - since
+        if (finished() && still >= quietMs) return true
+        if (still >= stuckMs) return false
       }
-      return false
     },
     async movesOn(ms) {
       const before = sums()

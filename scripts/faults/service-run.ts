@@ -1,12 +1,12 @@
 // One run of a small service of several processes on a broker while things go wrong, and what its ledger says.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect } from '../../packages/posthorn/src/index.ts'
+import { type Broker, connect } from '../../packages/posthorn/src/index.ts'
 import { type CheckResult, checkFolder } from '../../packages/testkit/src/ledger/checker.ts'
 import { fileLedger } from '../../packages/testkit/src/ledger/file.ts'
 import type { Ledger } from '../../packages/testkit/src/ledger/ledger.ts'
 import type { FaultProxy } from '../../packages/testkit/src/proxy/proxy.ts'
 import { randomFrom } from './random.ts'
-import { crewOf } from './service-crew.ts'
+import { type Crew, crewOf } from './service-crew.ts'
 import type { Fault } from './service-faults.ts'
 import { work, workGroups } from './service-work.ts'
 
@@ -48,6 +48,8 @@ export interface ServiceResult {
 /** After the end of a fault all go on within so long, by themselves. */
 const recoveryMs = 15_000
 const senders = 2
+/** Nothing has moved for so long: it does not go on by itself. */
+const stuckMs = 60_000
 
 /** Runs it. */
 export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
@@ -81,8 +83,9 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
       if (!(await crew.movesOn(recoveryMs))) stuck.push(fault.name)
     }
     crew.tell({ say: 'finish' })
-    if (!(await crew.settles(3_000, 120_000))) stuck.push('the end')
-    await takeStock(service.direct, namespace, ledger)
+    await using broker = await connect(service.direct, { namespace, log: false })
+    if (!(await drained(crew, broker))) stuck.push('the end')
+    await takeStock(broker, ledger)
   } finally {
     await crew.close()
     await ledger.end()
@@ -102,17 +105,25 @@ export function isClean({ check, stuck, accidents }: ServiceResult): boolean {
   return check.ok && stuck.length === 0 && accidents.length === 0
 }
 
-/** Writes down what lies on the shelves, and what is left in the groups. */
-async function takeStock(url: string, namespace: string, ledger: Ledger): Promise<void> {
-  const broker = await connect(url, { namespace, log: false })
-  try {
-    for (const group of workGroups) {
-      for await (const letter of broker.deadLetters(work, { group }).list())
-        ledger.letter(letter.id, group, letter.reason)
-      ledger.backlog(group, (await broker.lag(work, { group })).backlog)
-    }
-    for await (const letter of broker.deadLetters(work).list()) ledger.letter(letter.id, undefined, letter.reason)
-  } finally {
-    await broker.close()
+/** Waits until all was sent and nothing is left in the groups, however long a busy machine takes; false: nothing moved for a minute. */
+async function drained(crew: Crew, broker: Broker): Promise<boolean> {
+  for (let last = -1, since = performance.now(); ; ) {
+    if (!(await crew.settles(3_000, stuckMs))) return false
+    let left = 0
+    for (const group of workGroups) left += (await broker.lag(work, { group })).backlog
+    if (left === 0) return true
+    if (left !== last) since = performance.now()
+    last = left
+    if (performance.now() - since > stuckMs) return false
   }
+}
+
+/** Writes down what lies on the shelves, and what is left in the groups. */
+async function takeStock(broker: Broker, ledger: Ledger): Promise<void> {
+  for (const group of workGroups) {
+    for await (const letter of broker.deadLetters(work, { group }).list())
+      ledger.letter(letter.id, group, letter.reason)
+    ledger.backlog(group, (await broker.lag(work, { group })).backlog)
+  }
+  for await (const letter of broker.deadLetters(work).list()) ledger.letter(letter.id, undefined, letter.reason)
 }

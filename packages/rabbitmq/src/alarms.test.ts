@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { control, ensure, portsOfNode } from '@posthorn/brokers'
 import { connectAdapter, topic } from '@posthorn/core'
+import { faultProxy } from '@posthorn/testkit'
 import { connect } from 'amqplib'
 import { afterEach, expect, it, vi } from 'vitest'
 import { rabbitmq } from './index.ts'
@@ -74,6 +75,25 @@ it('sends on by itself when there is room again', async () => {
   await relief()
   for (const [result] of await Promise.all(waiting)) expect(result?.ok).toBe(true)
   expect((await fixture.receive(await fixture.open(driver, topic), 4)).length).toBe(4)
+})
+
+it('is connected again after its connection was lost while it was blocked', async () => {
+  await using proxy = await faultProxy({ to: { host: '127.0.0.1', port: portsOfNode(name)['amqp'] as number } })
+  const events: string[] = []
+  const at = { url: `amqp://guest:guest@127.0.0.1:${proxy.port}` }
+  const driver = await fixture.connect(at, { report: ({ event }) => void events.push(event) })
+  const topic = fixture.topic()
+  await driver.declare(topic, forever)
+  await alarm()
+  await driver.send([fixture.message(topic)], { signal: AbortSignal.timeout(1_000) })
+  expect(events).toEqual(['disconnected'])
+  proxy.cut()
+  await relief()
+  // The first may still find the old connection.
+  const sent = async (): Promise<boolean> =>
+    (await driver.send([fixture.message(topic)], { signal: AbortSignal.timeout(5_000) }))[0]?.ok === true
+  await expect.poll(sent, { timeout: 15_000 }).toBe(true)
+  expect(events).toEqual(['disconnected', 'disconnected', 'connected'])
 })
 
 it('handles on after an operator has removed the queue', async () => {

@@ -62,8 +62,10 @@ export function linkTo(options: LinkOptions): Link {
     model.on('close', (error) => {
       if (current !== model) return
       current = undefined
-      blocked = undefined
       if (!over) events.down(translated(why ?? error ?? new Error('it was closed'), `the connection ${options.name}`))
+      // The next connection will be told anew.
+      if (blocked !== undefined) events.blocked(undefined)
+      blocked = undefined
     })
   }
   const open = async (): Promise<ChannelModel> => {
