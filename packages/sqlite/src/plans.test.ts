@@ -86,6 +86,8 @@ async function everything(driver: Awaited<ReturnType<typeof connected>>, path: s
   const hub = await hubOf(settingsOf(path), 1_000)
   await hub.writer.write((work) => tidy(work, Date.now() + 900_000, 0))
   await hub.release()
+  await driver.topics?.(never)
+  await driver.remove?.('t', never)
 }
 
 async function stored(store: NonNullable<Awaited<ReturnType<typeof connected>>['store']>): Promise<void> {
