@@ -1,5 +1,5 @@
 import { exponential } from './backoff.ts'
-import { MessagingError } from './errors.ts'
+import { callable, checkOptions, checkValue, type Shape, whole } from './checked.ts'
 import { extension, type RetryPolicy } from './extension.ts'
 import type { Backoff, ConsumeExtension } from './face/extending.ts'
 
@@ -27,6 +27,13 @@ export const defaultRetry: RetryPolicy = {
   when: undefined,
 }
 
+const retryShape = {
+  attempts: whole(1, 1_000_000),
+  inPlace: whole(0, 1_000_000),
+  backoff: callable,
+  when: callable,
+} satisfies Shape
+
 /**
  * How often and how far apart a failing handler is tried again before its message becomes a dead letter. Stands outside
  * `idempotent()` wherever it is put in `use`: each try has a transaction of its own.
@@ -37,8 +44,8 @@ export function retry(options: {
   readonly backoff?: Backoff | undefined
   readonly when?: ((error: unknown) => boolean) | undefined
 }): ConsumeExtension {
-  whole('attempts', options.attempts, 1)
-  if (options.inPlace !== undefined) whole('inPlace', options.inPlace, 0)
+  checkOptions('retry()', options, retryShape)
+  checkValue('retry()', 'attempts', options?.attempts, retryShape.attempts, true)
   // The tries are made by the consumer, which knows how the broker brings a message back; as a middleware there is nothing to do.
   return extension('retry', (next) => next, {
     rank: 90,
@@ -49,9 +56,4 @@ export function retry(options: {
       when: options.when,
     },
   })
-}
-
-function whole(name: string, value: number, least: number): void {
-  if (!Number.isInteger(value) || value < least || value > 1_000_000)
-    throw new MessagingError('invalid', `retry({ ${name} }) is ${value}; give a whole number from ${least} to 1000000`)
 }

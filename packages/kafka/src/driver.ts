@@ -161,8 +161,12 @@ async function connect(
     try {
       const deadline = new AbortController()
       const cancel = clock.after(Math.max(1, until - clock.now()), () => deadline.abort())
-      const late = await aborted(first(), AbortSignal.any([deadline.signal, signal])).finally(cancel)
+      const answer = first()
+      // Whoever gave up does not hear of it any more, and nobody else may have to.
+      answer.catch(() => {})
+      const late = await aborted(answer, AbortSignal.any([deadline.signal, signal])).finally(cancel)
       if (!late) return
+      if (signal.aborted) throw new MessagingError('aborted', 'connecting to Kafka was aborted')
       throw new MessagingError(
         'unavailable',
         `no broker answered within ${connectTimeoutMs} ms; is it running, and is its advertised address right?`,

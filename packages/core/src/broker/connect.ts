@@ -86,8 +86,17 @@ export async function connectAdapter(
       }
     },
   }
+  const { signal } = options
+  const heed = (): void => {
+    if (signal?.aborted === true)
+      throw new MessagingError('aborted', `connect(): connecting to ${plan.address} was aborted`, {
+        cause: signal.reason,
+      })
+  }
+  heed()
   const driver = await plan.connect(context)
   try {
+    heed()
     const given = await storeOf(options.store, context, parts)
     return assemble({ adapter, options, parts, driver, context, closing, store: given, events })
   } catch (error) {

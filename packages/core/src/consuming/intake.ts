@@ -36,7 +36,15 @@ export class Intake {
   readonly #work: IntakeWork
   readonly #stopping = new AbortController()
   #receiving = new AbortController()
-  #paused: { readonly resumed: Promise<void>; readonly resume: () => void } | undefined
+  #paused:
+    | {
+        readonly resumed: Promise<void>
+        readonly resume: () => void
+        /** Nothing is in hand any more, and the source is closed where a pause closes it. */
+        readonly rested: Promise<void>
+        readonly rest: () => void
+      }
+    | undefined
   #session: Session | undefined
   /** Ends a wait for room in the hand. */
   #wake = asleep
@@ -74,13 +82,31 @@ export class Intake {
     }
   }
 
+  /** Undefined unless paused: ends when a pause has taken its effect. */
+  get rested(): Promise<void> | undefined {
+    return this.#paused?.rested
+  }
+
+  /** Does something with a source that brings nothing. */
+  async aside(work: (source: Session['source']) => Promise<void>): Promise<void> {
+    const opened = await this.#work.open(() => {}, this.#stopping.signal)
+    try {
+      await work(opened.source)
+    } finally {
+      await opened.close()
+    }
+  }
+
   pause(): void {
     if (this.#paused !== undefined || this.#stopping.signal.aborted) return
-    let resume = (): void => {}
-    const resumed = new Promise<void>((resolve) => {
-      resume = resolve
-    })
-    this.#paused = { resumed, resume }
+    const resumed = Promise.withResolvers<void>()
+    const rested = Promise.withResolvers<void>()
+    this.#paused = {
+      resumed: resumed.promise,
+      resume: resumed.resolve,
+      rested: rested.promise,
+      rest: rested.resolve,
+    }
     this.#receiving.abort()
     this.#wake()
   }
@@ -90,6 +116,7 @@ export class Intake {
     if (paused === undefined) return
     this.#paused = undefined
     this.#receiving = new AbortController()
+    paused.rest()
     paused.resume()
   }
 
@@ -99,6 +126,7 @@ export class Intake {
     this.#receiving.abort()
     this.#wake()
     this.#paused?.resume()
+    this.#paused?.rest()
   }
 
   async #receive(session: Session): Promise<'stop' | 'pause' | 'end' | MessagingError> {
@@ -140,6 +168,7 @@ export class Intake {
       await this.#work.idle()
       await session.close().catch(() => {})
     }
+    paused?.rest()
     await paused?.resumed
     return this.#work.closesOnPause
   }

@@ -1,8 +1,9 @@
+import { longestMs } from '../checked.ts'
 import type { Failure, Letter } from '../driver/envelope.ts'
 import { describe } from '../errors.ts'
 import type { RetryPolicy } from '../extension.ts'
 import type { Verdict } from '../face/handling.ts'
-import { isUnrecoverable } from '../retry.ts'
+import { defaultRetry, isUnrecoverable } from '../retry.ts'
 
 /** What a start of a handler came to. */
 export type Ended = { readonly verdict: Verdict } | { readonly threw: unknown }
@@ -51,12 +52,21 @@ export function decide(ended: Ended, standing: Standing): Decision {
     afterMs:
       verdict?.verdict === 'nack' && verdict.afterMs !== undefined
         ? verdict.afterMs
-        : policy.backoff(standing.failures + 1),
+        : waitOf(policy, standing.failures + 1),
     failure,
     error,
   }
   if (standing.failures + 1 < policy.attempts || standing.onFailure === 'block') return again
   return standing.onFailure === 'park' ? { do: 'park', failure, error } : bury('attempts')
+}
+
+/** A back-off that throws or answers nonsense is none: what has failed waits as where nobody says otherwise, and its tries run out. */
+function waitOf({ backoff }: RetryPolicy, failures: number): number {
+  try {
+    const ms: unknown = backoff(failures)
+    if (typeof ms === 'number' && ms >= 0 && ms <= longestMs) return ms
+  } catch {}
+  return defaultRetry.backoff(failures)
 }
 
 /** A policy that throws is no reason to lose a message: then it is retried. */

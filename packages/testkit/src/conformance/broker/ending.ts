@@ -45,6 +45,7 @@ export const ending: Chapter = {
         await refused('closed', () => one.producer())
         await refused('closed', () => one.consume(orders, { group: 'g' }, async () => {}))
         await refused('closed', () => one.request(orders, 1, { timeoutMs: 50 }))
+        await refused('aborted', () => broker(stage, { signal: AbortSignal.abort() }))
       },
     },
     {

@@ -163,6 +163,36 @@ export const failing: Chapter = {
       },
     },
     {
+      id: 'failing.nonsense-backoff',
+      says: 'a back-off that throws or answers nonsense takes no try away and adds none: the message is a dead letter after its tries',
+      run: async (stage) => {
+        const one = await broker(stage)
+        const nonsense: readonly (() => unknown)[] = [
+          () => {
+            throw new Error('no wait')
+          },
+          () => Number.NaN,
+          () => Number.POSITIVE_INFINITY,
+          () => '5',
+          () => -5,
+        ]
+        await Promise.all(
+          nonsense.map(async (backoff) => {
+            const orders = topicFor<number>(stage)
+            const seen = calls<number>(stage, () => {
+              throw new Error('no')
+            })
+            const use = [retry({ attempts: 2, backoff: backoff as never })]
+            await one.consume(orders, { group: 'g', use }, seen.handler)
+            await one.producer().send(orders, 1)
+            const [letter] = await letters(stage, one.deadLetters(orders, { group: 'g' }), 1)
+            assert.equal(letter?.reason, 'attempts')
+            assert.equal(seen.all.length, 2)
+          }),
+        )
+      },
+    },
+    {
       id: 'failing.undecodable',
       says: 'a body that cannot be read is a dead letter with its raw bytes, and never goes round and round',
       run: async (stage) => {

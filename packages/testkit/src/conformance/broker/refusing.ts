@@ -97,6 +97,9 @@ export const refusing: Chapter = {
       run: async () => {
         for (const attempts of [0, -1, 1.5, Number.NaN, 2 ** 53])
           await refused('invalid', () => retry({ attempts }), /attempts/)
+        await refused('invalid', () => retry(undefined as never), /attempts/)
+        await refused('invalid', () => retry({ attempts: 3, backoff: 5 as never }), /backoff/)
+        await refused('invalid', () => retry({ attempts: 3, bakoff: () => 5 } as never), /bakoff/)
       },
     },
     {

@@ -159,6 +159,11 @@ export const selecting: Chapter = {
         await consumer?.seek('earliest')
         await seen.reached(4)
         assert.deepEqual([...seen.bodies].sort(), [1, 1, 2, 2])
+        await consumer?.pause()
+        await consumer?.seek('earliest')
+        await consumer?.resume()
+        await seen.reached(6)
+        await seen.noMore()
       },
       refused: hasNoReplay,
     },
