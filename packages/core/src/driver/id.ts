@@ -1,11 +1,15 @@
 import { randomFillSync } from 'node:crypto'
 
 const pool = Buffer.alloc(4_096)
-let used = pool.length
-const hex: readonly string[] = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, '0'))
-/** The first byte of the random part, with the variant in it. */
-const variant: readonly string[] = Array.from({ length: 256 }, (_, n) => hex[(n & 0x3f) | 0x80] as string)
-const version: readonly string[] = Array.from({ length: 16 }, (_, n) => `-7${n.toString(16)}`)
+/** The same in hex: an id takes sixteen digits. */
+let digits = ''
+let used = 0
+/** The first digit of the random part by the code of a random one, with the variant in it. */
+const variant: readonly string[] = Array.from({ length: 103 }, (_, code) => {
+  const value = Number.parseInt(String.fromCharCode(code), 16)
+  return Number.isNaN(value) ? '' : ((value & 3) | 8).toString(16)
+})
+const version: readonly string[] = Array.from({ length: 4_096 }, (_, n) => `-7${n.toString(16).padStart(3, '0')}-`)
 let lastMs = 0
 let count = 0
 /** Of `lastMs`: ids of one millisecond share it. */
@@ -22,17 +26,16 @@ export function newId(nowMs: number): string {
     count = 0
     time = timeOf(lastMs)
   }
-  if (used + 8 > pool.length) {
-    randomFillSync(pool)
+  if (used === digits.length) {
+    digits = randomFillSync(pool).toString('hex')
     used = 0
   }
   const at = used
-  used += 8
-  const b = (n: number): string => hex[pool[at + n] as number] as string
-  return `${time}${version[count >>> 8]}${hex[count & 0xff]}-${variant[pool[at] as number]}${b(1)}-${b(2)}${b(3)}${b(4)}${b(5)}${b(6)}${b(7)}`
+  used += 16
+  return `${time}${version[count]}${variant[digits.charCodeAt(at)]}${digits.slice(at + 1, at + 4)}-${digits.slice(at + 4, at + 16)}`
 }
 
 function timeOf(ms: number): string {
-  const digits = Math.floor(ms).toString(16).padStart(12, '0')
-  return `${digits.slice(0, 8)}-${digits.slice(8)}`
+  const hex = Math.floor(ms).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}`
 }
