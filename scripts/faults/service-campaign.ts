@@ -25,6 +25,8 @@ export interface Campaign {
   readonly faults: readonly Fault[]
   /** Of a leg, counted from 0. */
   readonly service: (leg: number) => Promise<Service & AsyncDisposable>
+  /** How long the sending is stretched for each fault, so that all of them fall into it. Default 15 s. */
+  readonly msPerFault?: number | undefined
   /** What ran, for the evidence: version, nodes. */
   readonly about: Readonly<Record<string, unknown>>
 }
@@ -90,7 +92,14 @@ async function runLeg(
 ): Promise<Leg> {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-faults-'))
   await using service = await campaign.service(leg)
-  const result = await serviceRun({ service, faults, messages, seed, folder, msPerFault: 15_000 })
+  const result = await serviceRun({
+    service,
+    faults,
+    messages,
+    seed,
+    folder,
+    msPerFault: campaign.msPerFault ?? 15_000,
+  })
   const { check, stuck, accidents, seconds } = result
   console.log(`${format(check)}\n${[...stuck.map((each) => `stuck after ${each}`), ...accidents].join('\n')}`)
   const clean = isClean(result)

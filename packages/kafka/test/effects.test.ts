@@ -66,7 +66,7 @@ describe.each(clients)('%s', (client) => {
     const namespace = name()
     const direct = await connect(namespace, { client })
     for (const topic of [orders, bills]) await direct.declare(topic, signal())
-    const count = 6
+    const count = 4
     await direct.send(
       Array.from({ length: count }, (_, n) => message(n)),
       { signal: signal() },
@@ -80,13 +80,13 @@ describe.each(clients)('%s', (client) => {
       if (each === undefined) throw new Error(`only ${done} of ${count} came`)
       // Answers stop at another moment of each transaction, until its time is up: in some it is the commit's that is missing.
       const stop = setTimeout(() => proxy.freeze('down'), turn * 4)
-      const deadline = AbortSignal.timeout(turn < 20 ? 400 : 20_000)
+      const deadline = AbortSignal.timeout(turn < 12 ? 150 : 20_000)
       const going = owner.atomic?.([bill(Number(bodies([each])[0]))], [{ token: each.token, verdict: 'ack' }], deadline)
       const ended = going?.then(
         () => done++,
         () => undefined,
       )
-      await new Promise((resolve) => setTimeout(resolve, 600))
+      await new Promise((resolve) => setTimeout(resolve, 250))
       clearTimeout(stop)
       await proxy.restore()
       await ended

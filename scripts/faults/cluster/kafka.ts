@@ -13,6 +13,8 @@ await runCampaign({
   messages: 60_000,
   legs: 2,
   faults: nodesOf(broker).map((node) => killed(broker, node)),
+  // On a busy machine a node needs a minute and more to come back.
+  msPerFault: 120_000,
   service: (leg) => kafkaService(broker, clientOf(leg)),
   about: {
     broker: 'Kafka 4.3.1, three KRaft nodes, min.insync.replicas 2',
