@@ -63,6 +63,17 @@ describe('idempotent in a transaction', () => {
     await broker.close()
   })
 
+  it('says what it costs, of a batch too', async () => {
+    const { broker } = await rig()
+    const options = { group: 'g', guarantee: 'exactly-once-effects' } as const
+    const single = String(await broker.explain(orders, options))
+    const many = String(await broker.explain(orders, { ...options, batch: { size: 10, waitMs: 10 } }))
+    expect(single).toMatch(/an inbox row, remembered for \d+ ms/)
+    expect(single).not.toMatch(/of a batch/)
+    expect(many).toMatch(/each message of a batch has a transaction of its own/)
+    await broker.close()
+  })
+
   it('is refused at start where its window is shorter than the topic’s retention, or nothing remembers', async () => {
     const { broker } = await rig()
     const long = topic('long', { retentionMs: 30 * 24 * 3_600_000 })

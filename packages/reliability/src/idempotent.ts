@@ -102,7 +102,7 @@ export function idempotent(options: IdempotentOptions = {}): ConsumeExtension {
           promise: 'idempotent',
           how: 'store',
           detail: `${where} in the handler's own transaction on the ${parts.name} store${parts.oneWriter === true ? '; such handlers write one at a time' : ''}`,
-          cost: 'one row in the commit that the handler makes anyway',
+          cost: `one row in the commit that the handler makes anyway${subscribed.batch ? '; each message of a batch has a transaction of its own, so where one writes at a time a batch has one message' : ''}`,
         },
       ]
     },
