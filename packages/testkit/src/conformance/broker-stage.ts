@@ -21,7 +21,7 @@ export async function broker(stage: Stage, options: ConnectOptions = {}): Promis
     stage.harness.parts,
   )
   stage.after(() => made.close({ drainMs: 100 }))
-  return made
+  return stage.harness.face?.(made) ?? made
 }
 
 /** A topic that only this scenario uses; its group `g` is named, so that queue brokers know it before its reader comes. */

@@ -1,4 +1,4 @@
-import type { Adapter, Parts } from '@posthorn/core'
+import type { Adapter, Broker, Parts } from '@posthorn/core'
 import type { Traits } from '@posthorn/core/driver'
 
 /** What the suite is told of an adapter and its broker. An object, so that nothing is inherited by mistake. */
@@ -23,6 +23,8 @@ export interface Harness {
   readonly faults?: Faults | undefined
   /** What the umbrella adds to a connection: scenarios of the patterns need it. */
   readonly parts?: Parts | undefined
+  /** Changes each broker that a scenario gets: how a defect of the face gets between core and the scenario. */
+  readonly face?: ((broker: Broker) => Broker) | undefined
   /** Talks to the broker by a client that is not ours. */
   readonly foreign?: Foreign | undefined
   /** Which chapters to run; all unless said otherwise. */

@@ -170,6 +170,7 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   },
   'lose-letter': {
     own: [
+      'failing.nonsense-backoff',
       'failing.reject',
       'failing.undecodable',
       'failing.unrecoverable',

@@ -1,6 +1,7 @@
 // `node --conditions=posthorn:source packages/testkit/src/conformance/page.ts` writes docs/reference/conformance.md from evidence/matrix.
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { chapters } from './chapters.ts'
+import { faceDefects } from './face-defects.ts'
 import { killers } from './killers.ts'
 import type { Column } from './matrix.ts'
 import { rules } from './rules.ts'
@@ -19,7 +20,7 @@ export function conformancePage(columns: Readonly<Record<string, Column>>): stri
   const finds = new Map<string, string[]>()
   for (const [defect, { own = [], always = [], once = [] }] of Object.entries(killers))
     for (const id of [...own, ...always, ...once]) finds.set(id, [...(finds.get(id) ?? []), `\`${defect}\``])
-  for (const [defect, { found }] of Object.entries(storeDefects))
+  for (const [defect, { found }] of Object.entries({ ...storeDefects, ...faceDefects }))
     for (const id of found) finds.set(id, [...(finds.get(id) ?? []), `\`${defect}\``])
   const count = chapters.reduce((sum, { scenarios }) => sum + scenarios.length, 0)
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
