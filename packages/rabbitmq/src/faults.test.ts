@@ -9,7 +9,7 @@ import { isClean, serviceRun } from '../../../scripts/faults/service-run.ts'
 import { format } from '../../testkit/src/ledger/report.ts'
 
 it('RabbitMQ, 10,000 messages: reset while sending, reset while consuming, a consumer killed, the broker killed', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-faults-'))
   // A broker of its own: it is killed.
