@@ -7,6 +7,9 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** The text of these bytes; throws `codec` where they are no UTF-8. */
 export function decodeText(bytes: Uint8Array, codec: string): string {
   checkBytes(bytes, codec)
+  // A buffer reads faster than the decoder, and puts this character where it met what is no UTF-8.
+  const text = (bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)).toString()
+  if (!text.includes('\ufffd')) return text
   try {
     return decoder.decode(bytes)
   } catch (cause) {

@@ -239,7 +239,7 @@ export interface Traits {
   readonly effects: boolean
   /** `send` takes the `tx` of the driver's own store. */
   readonly transactional: boolean
-  /** Where a broken batch may be partly held: then no two messages of a key are in flight at once. */
+  /** Where a broken batch may be partly held: then what a later message of its key has overtaken is not tried again. */
   readonly partialFailure: boolean
   /** Deliveries must be extended before this; undefined: they are ours while connected. */
   readonly leaseMs: number | undefined

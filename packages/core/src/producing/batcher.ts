@@ -41,7 +41,7 @@ const morePauses = 4
 export function batcher({ driver, traits, clock, closing, random }: BatcherPorts): Batcher {
   const inFlight = Math.max(1, traits.inFlight)
   const maxBatch = Math.max(1, traits.maxBatch)
-  const oneEach = traits.partialFailure
+  const { partialFailure } = traits
   const mostPauses = Math.max(inFlight, morePauses)
   const book = lanes()
   const ready = listOf()
@@ -53,10 +53,10 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
       closing.removeEventListener('abort', close)
     },
   )
-  const { air, start, lost } = flying({ driver, clock, random, book, settle, diverted, schedule })
+  const { air, start, lost } = flying({ driver, clock, random, book, partialFailure, settle, diverted, schedule })
   const { again } = air
-  const ordered = inFlight === 1 && !oneEach
-  const gathered = gathering({ book, ready, again, maxBatch, oneEach, ordered, diverted })
+  const ordered = inFlight === 1 && !partialFailure
+  const gathered = gathering({ book, ready, again, maxBatch, ordered, diverted })
   const heed = aborting((slot, signal) => settle(slot, abortedError(slot, signal)))
   let scheduled = false
   let listening = false

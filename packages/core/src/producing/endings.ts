@@ -44,6 +44,15 @@ export function closedError(slot: Slot): MessagingError {
   })
 }
 
+/** The broker took a later message of its key. */
+export function overtakenError(slot: Slot, error: MessagingError): MessagingError {
+  return new MessagingError(
+    'stale',
+    `${slot.topic} ${slot.id} was not taken (${error.code}: ${error.message}) and a later message of its key was: it is not tried again, so that its key stays in order; send it anew if it may come late`,
+    { outcome: error.outcome, cause: error },
+  )
+}
+
 /** A certain failure does not undo an earlier try that may have arrived. */
 export function finalError(slot: Slot, error: MessagingError): MessagingError {
   if (!slot.unknown || error.outcome === 'unknown') return error

@@ -4,9 +4,9 @@ import type { Clock } from '../driver/clock.ts'
 import type { Dispatch } from '../driver/envelope.ts'
 import type { Driver, SendResult } from '../driver/seam.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
-import { finalError } from './endings.ts'
+import { finalError, overtakenError } from './endings.ts'
 import type { Flight } from './flight.ts'
-import type { Lanes } from './lanes.ts'
+import type { Lane, Lanes } from './lanes.ts'
 import type { Slot } from './slot.ts'
 
 /** A driver that was aborted settles within a second; after this it is given up, and what it still says is not heard. */
@@ -28,6 +28,8 @@ export interface FlyingPorts {
   readonly clock: Clock
   readonly random: (() => number) | undefined
   readonly book: Lanes
+  /** Whether the driver may hold a part of a batch. */
+  readonly partialFailure: boolean
   readonly settle: (slot: Slot, error: MessagingError | undefined) => void
   readonly diverted: (slot: Slot) => boolean
   /** Something may go out now that could not before. */
@@ -44,7 +46,16 @@ export interface Flying {
 }
 
 /** Makes the air for one driver. */
-export function flying({ driver, clock, random, book, settle, diverted, schedule }: FlyingPorts): Flying {
+export function flying({
+  driver,
+  clock,
+  random,
+  book,
+  partialFailure,
+  settle,
+  diverted,
+  schedule,
+}: FlyingPorts): Flying {
   const air: Air = { under: 0, paused: 0, again: [] }
   // One that was not aborted serves the next flight.
   const controllers: AbortController[] = []
@@ -79,6 +90,7 @@ export function flying({ driver, clock, random, book, settle, diverted, schedule
     if (!stop.signal.aborted) controllers.push(stop)
     const kept: Slot[] = []
     const { slots } = flight
+    const overtaken = partialFailure && results !== undefined ? overtakenOf(slots, results) : undefined
     for (let n = 0; n < slots.length; n++) {
       const slot = slots[n] as Slot
       const result = slot.group === undefined ? results?.[n] : together(slot, results)
@@ -87,18 +99,18 @@ export function flying({ driver, clock, random, book, settle, diverted, schedule
         slot.position = result.position
         settle(slot, undefined)
         leave(flight, slot)
-      } else if (failed(slot, result?.error ?? error ?? mute())) kept.push(slot)
+      } else if (failed(slot, result?.error ?? error ?? mute(), overtaken?.has(slot) === true)) kept.push(slot)
       else leave(flight, slot)
     }
     if (kept.length > 0) rest(flight, kept)
     schedule()
   }
   /** Whether it is tried again; else it is settled. */
-  function failed(slot: Slot, error: MessagingError): boolean {
+  function failed(slot: Slot, error: MessagingError, overtaken: boolean): boolean {
     slot.last = error
     if (error.outcome === 'unknown') slot.unknown = true
-    if (error.retryable) return true
-    settle(slot, finalError(slot, error))
+    if (error.retryable && !overtaken) return true
+    settle(slot, finalError(slot, error.retryable ? overtakenError(slot, error) : error))
     return false
   }
   /** Waits, then sends again what is left, as it was and before everything later of its keys. */
@@ -168,6 +180,25 @@ export function flying({ driver, clock, random, book, settle, diverted, schedule
     },
     lost,
   }
+}
+
+/**
+ * Messages of a key go out together, in order. Where the broker took a later one and not an earlier one, the earlier must not come behind it: it is
+ * not tried again.
+ */
+function overtakenOf(slots: readonly Slot[], results: readonly SendResult[]): ReadonlySet<Slot> | undefined {
+  let overtaken: Set<Slot> | undefined
+  const passed = new Set<Lane>()
+  for (let n = slots.length - 1; n >= 0; n--) {
+    const slot = slots[n] as Slot
+    if (slot.lane === undefined) continue
+    if (results[n]?.ok === true) passed.add(slot.lane)
+    else if (passed.has(slot.lane)) {
+      overtaken ??= new Set()
+      overtaken.add(slot)
+    }
+  }
+  return overtaken
 }
 
 /** The one result of an atomic batch: all are there, or the first that tells why not. */

@@ -113,11 +113,12 @@ async function run(plan: typeof scenario extends fc.Arbitrary<infer T> ? T : nev
       const own = sent.get(id) as Sent
       if (own.settledAt !== undefined) faults.push(`${id} was sent after it was settled`)
       if (key === undefined) continue
-      if (plan.partialFailure && flight.control.atomic !== true && last.has(key))
-        faults.push(`two of key ${key} in one batch`)
-      for (const other of sent.values())
+      for (const other of sent.values()) {
+        if (plan.partialFailure && flight.control.atomic !== true && other.key === key)
+          if (other.seq > own.seq && confirmed.has(other.id)) faults.push(`${id} came behind ${other.id} of key ${key}`)
         if (other.key === key && other.seq < own.seq && other.settledAt === undefined && !mine.has(other.id))
           faults.push(`${id} overtook ${other.id} of key ${key}`)
+      }
       for (const [each, { abortedAt }] of out)
         if (abortedAt === undefined || clock.now() < abortedAt + graceMs)
           if (each.messages.some((message) => message.key === key))
