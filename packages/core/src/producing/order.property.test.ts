@@ -37,6 +37,10 @@ const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
     }),
   },
 )
+/** Once in so many times and one. */
+const seldom = <T>(than: number, arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.oneof({ weight: than, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary })
+
 const step = fc.oneof(
   {
     weight: 6,
@@ -44,8 +48,8 @@ const step = fc.oneof(
       op: fc.constant('send' as const),
       key: fc.option(fc.nat(3), { nil: undefined }),
       size: fc.integer({ min: 0, max: 40 }),
-      abortMs: fc.option(fc.integer({ min: 0, max: 12_000 }), { nil: undefined, freq: 6 }),
-      atomic: fc.option(fc.array(fc.nat(3), { minLength: 1, maxLength: 3 }), { nil: undefined, freq: 9 }),
+      abortMs: seldom(5, fc.integer({ min: 0, max: 12_000 })),
+      atomic: seldom(8, fc.array(fc.nat(3), { minLength: 1, maxLength: 3 })),
     }),
   },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('advance' as const), ms: fc.integer({ min: 1, max: 3_000 }) }) },
