@@ -29,6 +29,11 @@ export interface Router {
   readonly forget: (topics: readonly string[]) => void
 }
 
+/**
+ * What has no key takes the partitions in turn, in runs of so many (as a power of two): one partition per batch would give all that is sent at once to one
+ * member, one per message makes requests of many small parts.
+ */
+const runBits = 4
 const dayMs = 86_400_000
 const retrySettings = { 'cleanup.policy': 'delete', 'retention.ms': String(7 * dayMs) }
 const replySettings = { 'cleanup.policy': 'delete', 'retention.ms': '600000', 'segment.ms': '600000' }
@@ -109,8 +114,8 @@ export function router(context: RouterContext): Router {
     const destinations = new Map<string, { readonly to: Destination; readonly known: (number | undefined)[] }>()
     const results: (SendResult | undefined)[] = []
     const places: { part: number; index: number }[] = []
-    // What has no key goes to one partition per batch: fewer, larger requests.
-    const keyless = turn++
+    const first = turn++
+    let keyless = 0
     const time = now()
     for (const message of batch) {
       try {
@@ -133,7 +138,8 @@ export function router(context: RouterContext): Router {
           time,
           to.own === 'letter' ? letterKey(message) : to.own === 'address' ? message.topic : undefined,
         )
-        const partition = to.own === undefined ? partitionOf(message, to, record, keyless) : 0
+        const partition = to.own === undefined ? partitionOf(message, to, record, first + (keyless >> runBits)) : 0
+        if (record.key === null) keyless++
         const part = known[partition] ?? parts.push({ topic: to.topic, partition, records: [] }) - 1
         known[partition] = part
         places.push({ part, index: (parts[part] as (typeof parts)[number]).records.push(record) - 1 })
@@ -146,6 +152,7 @@ export function router(context: RouterContext): Router {
         })
       }
     }
+    turn = Math.max(turn, first + (keyless >> runBits) + 1)
     return { parts, places, results }
   }
   const prepareRetries = async (topic: string, group: string): Promise<void> => {

@@ -57,6 +57,17 @@ describe.each(clients)('%s', (client) => {
     expect((await eat(one, 16)).length).toBe(16)
   })
 
+  test('what has no key and is sent at once is spread over the partitions', async () => {
+    const driver = await connect(name(), { client })
+    await driver.declare(topic, signal())
+    const results = await driver.send(
+      Array.from({ length: 16 * topic.partitions }, (_, n) => message(n, { key: undefined })),
+      { signal: signal() },
+    )
+    const partitions = results.map((result) => (result.ok ? result.position?.split(':')[0] : 'none'))
+    expect([...new Set(partitions)].sort()).toEqual(Array.from({ length: topic.partitions }, (_, n) => String(n)))
+  })
+
   test('membership changes every second: nothing is lost, nothing doubled, order by key holds', {
     timeout: 90_000,
   }, async () => {

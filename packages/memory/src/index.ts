@@ -1,5 +1,5 @@
 import type { Adapter } from '@posthorn/core'
-import { defineAdapter, type Traits } from '@posthorn/core/driver'
+import { defineAdapter, storeTraits, type Traits } from '@posthorn/core/driver'
 import { clientOf, type MemoryClient } from './client.ts'
 import { connectTo } from './driver.ts'
 import { logNamed } from './log.ts'
@@ -14,29 +14,7 @@ export function memory(options: MemoryOptions = {}): Adapter<{ replay: true; que
   const { log: name, manual, leaseMs, allowInProduction } = settingsOf(options)
   const log = logNamed(name, manual)
   const client = clientOf(log)
-  const traits: Traits = {
-    history: true,
-    order: 'key',
-    delay: 'any',
-    maxDelayMs: Number.MAX_SAFE_INTEGER,
-    nackDelay: 'ordered',
-    cancel: true,
-    priority: true,
-    pattern: true,
-    topics: true,
-    filter: true,
-    atomic: true,
-    effects: true,
-    transactional: true,
-    partialFailure: false,
-    leaseMs,
-    holdMs: undefined,
-    counts: true,
-    inFlight: 16,
-    maxBatch: 1_000,
-    maxBytes: 16_777_216,
-    window: undefined,
-  }
+  const traits: Traits = { ...storeTraits, leaseMs, inFlight: 16 }
   return defineAdapter(
     'memory',
     { replay: true, query: true },

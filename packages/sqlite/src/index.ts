@@ -1,5 +1,5 @@
 import type { Adapter } from '@posthorn/core'
-import { type DriverContext, defineAdapter, type Traits } from '@posthorn/core/driver'
+import { type DriverContext, defineAdapter, storeTraits, type Traits } from '@posthorn/core/driver'
 import type { SqliteClient } from './client.ts'
 import { driverOf } from './driver.ts'
 import { hubOf } from './hub.ts'
@@ -13,29 +13,7 @@ export { sqliteTx } from './transaction.ts'
 /** Transport and store in one file, by `node:sqlite`: `sqlite('./data/app.db')`. Safe on power loss; any number of processes of one machine. */
 export function sqlite(options: string | SqliteOptions): Adapter<{ replay: true; query: true }, SqliteClient> {
   const settings = settingsOf(options)
-  const traits: Traits = {
-    history: true,
-    order: 'key',
-    delay: 'any',
-    maxDelayMs: Number.MAX_SAFE_INTEGER,
-    nackDelay: 'ordered',
-    cancel: true,
-    priority: true,
-    pattern: true,
-    topics: true,
-    filter: true,
-    atomic: true,
-    effects: true,
-    transactional: true,
-    partialFailure: false,
-    leaseMs: settings.leaseMs,
-    holdMs: undefined,
-    counts: true,
-    inFlight: 1,
-    maxBatch: 1_000,
-    maxBytes: 16_777_216,
-    window: undefined,
-  }
+  const traits: Traits = { ...storeTraits, leaseMs: settings.leaseMs, inFlight: 1 }
   return defineAdapter(
     'sqlite',
     { replay: true, query: true },

@@ -68,6 +68,7 @@ export {
   partsOf,
   type StoreParts,
 } from './store.ts'
+export { storeTraits } from './store-traits.ts'
 export {
   type Decoded,
   decodeHeaders,
