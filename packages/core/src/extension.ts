@@ -2,7 +2,7 @@ import type { EventBus } from './broker/events.ts'
 import type { Clock } from './driver/clock.ts'
 import type { Traits } from './driver/seam.ts'
 import type { Backoff, ConsumeExtension, Middleware } from './face/extending.ts'
-import type { Delivery, Guarantee, Verdict } from './face/handling.ts'
+import type { Delivery, Guarantee, HandleBatch, Verdict } from './face/handling.ts'
 import type { Ordering } from './face/messages.ts'
 import type { Explanation } from './face/operating.ts'
 import type { Store } from './face/stores.ts'
@@ -41,6 +41,10 @@ export interface RetryPolicy {
 export interface Inner {
   /** Made anew for each subscription, at start: the place to check and refuse. */
   readonly bind?: ((subscribed: Subscribed) => Middleware<Delivery, Verdict>) | undefined
+  /** Of a batch handler, where nothing stands further inside: around all that is handled at once, instead of around each message. */
+  readonly bindBatch?:
+    | ((subscribed: Subscribed) => ((next: HandleBatch<unknown>) => HandleBatch<unknown>) | undefined)
+    | undefined
   readonly retry?: RetryPolicy | undefined
   /** How long an inbox remembers. */
   readonly windowMs?: number | undefined

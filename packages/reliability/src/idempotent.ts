@@ -1,6 +1,7 @@
 import {
   type ConsumeExtension,
   type Delivery,
+  type HandleBatch,
   MessagingError,
   type Middleware,
   type Store,
@@ -18,7 +19,7 @@ import {
   type Subscribed,
 } from '@posthorn/core/driver'
 import { claiming } from './claiming.ts'
-import { inbox, ownTable } from './inbox.ts'
+import { batchInbox, inbox, type Once, ownTable } from './inbox.ts'
 
 /** How `idempotent` is set. */
 export interface IdempotentOptions {
@@ -51,17 +52,9 @@ export function idempotent(options: IdempotentOptions = {}): ConsumeExtension {
     const parts = storeParts(options.store ?? subscribed.store)
     return { parts, kind: mode ?? (parts.transaction === undefined ? 'claim' : 'transaction') }
   }
-  const bind = (subscribed: Subscribed): Middleware<Delivery, Verdict> => {
-    const { parts, kind } = choice(subscribed)
+  /** The row in the handler's transaction; the first one of a topic notes the window, too. */
+  const rowed = (subscribed: Subscribed, parts: StoreParts) => {
     const { transaction } = parts
-    const claims = parts.claims as Claims
-    const spaceOf = (delivery: Delivery): string => inboxSpace(subscribed.group, delivery.topic)
-    // A replay handles again on purpose, in a space of its own.
-    if (subscribed.replay) return (next) => next
-    if (kind === 'claim') {
-      const settings = { claims, nameOf, spaceOf, windowMs, whenAway: whenStoreIsAway, again }
-      return noting(subscribed, parts, windowMs, claiming(subscribed, settings), whenStoreIsAway === 'run')
-    }
     if (transaction === undefined)
       throw new MessagingError(
         'unsupported',
@@ -72,13 +65,40 @@ export function idempotent(options: IdempotentOptions = {}): ConsumeExtension {
         'invalid',
         "idempotent({ again }) goes with mode: 'claim'; in a transaction, keep the result in a table of yours by tx",
       )
-    if (own !== undefined) return inbox(transaction, own)
-    const once = inbox(transaction, (each, tx) => claims.once(spaceOf(each), nameOf(each), windowMs, tx))
-    return noting(subscribed, parts, windowMs, once, false)
+    if (own !== undefined) return { transaction, once: own, note: () => undefined }
+    const claims = parts.claims as Claims
+    const spaceOf = spaceIn(subscribed)
+    const once: Once = (each, tx) => claims.once(spaceOf(each), nameOf(each), windowMs, tx)
+    return { transaction, once, note: noting(subscribed, parts, windowMs, false) }
+  }
+  const bind = (subscribed: Subscribed): Middleware<Delivery, Verdict> => {
+    const { parts, kind } = choice(subscribed)
+    // A replay handles again on purpose, in a space of its own.
+    if (subscribed.replay) return (next) => next
+    if (kind === 'claim') {
+      const claims = parts.claims as Claims
+      const settings = { claims, nameOf, spaceOf: spaceIn(subscribed), windowMs, whenAway: whenStoreIsAway, again }
+      return noted(noting(subscribed, parts, windowMs, whenStoreIsAway === 'run'), claiming(subscribed, settings))
+    }
+    const { transaction, once, note } = rowed(subscribed, parts)
+    return noted(note, inbox(transaction, once))
+  }
+  const bindBatch = (subscribed: Subscribed): ((next: HandleBatch<unknown>) => HandleBatch<unknown>) | undefined => {
+    const { parts, kind } = choice(subscribed)
+    if (subscribed.replay || kind === 'claim') return undefined
+    const { transaction, once, note } = rowed(subscribed, parts)
+    return (next) => {
+      const handle = batchInbox(transaction, once)(next)
+      return async (deliveries) => {
+        for (const topic of new Set(deliveries.map((each) => each.topic))) await note(topic)
+        return handle(deliveries)
+      }
+    }
   }
   return extension('idempotent', (next) => next, {
     rank: 10,
     bind,
+    bindBatch,
     // A table of the user's own forgets when the user does.
     windowMs: own === undefined ? windowMs : Number.POSITIVE_INFINITY,
     transactional: mode !== 'claim',
@@ -102,7 +122,7 @@ export function idempotent(options: IdempotentOptions = {}): ConsumeExtension {
           promise: 'idempotent',
           how: 'store',
           detail: `${where} in the handler's own transaction on the ${parts.name} store${parts.oneWriter === true ? '; such handlers write one at a time' : ''}`,
-          cost: `one row in the commit that the handler makes anyway${subscribed.batch ? '; each message of a batch has a transaction of its own, so where one writes at a time a batch has one message' : ''}`,
+          cost: `one row in the commit that the handler makes anyway${subscribed.batch ? '; a batch has one commit, and where one of its messages fails each has its own' : ''}`,
         },
       ]
     },
@@ -124,36 +144,45 @@ function check({ mode, table, again }: IdempotentOptions, windowMs: number): voi
     )
 }
 
-/** Notes before the first message how long is remembered, so that a redrive by another process knows; `anyway`: also where the store is away. */
-function noting(
-  { group }: Subscribed,
-  { claims, clock }: StoreParts,
-  windowMs: number,
-  inner: Middleware<Delivery, Verdict>,
-  anyway: boolean,
-): Middleware<Delivery, Verdict> {
+/** Where a group's inbox of a topic is. */
+const spaceIn =
+  ({ group }: Subscribed) =>
+  (delivery: Delivery): string =>
+    inboxSpace(group, delivery.topic)
+
+/** Notes how long is remembered, once per topic; nothing to wait for afterwards. */
+type Note = (topic: string) => Promise<void> | undefined
+
+/** So that a redrive by another process knows; `anyway`: also where the store is away. */
+function noting({ group }: Subscribed, { claims, clock }: StoreParts, windowMs: number, anyway: boolean): Note {
   // By topic: a pattern reads several.
-  const noted = new Map<string, Promise<void> | true>()
+  const known = new Map<string, Promise<void> | true>()
   const tell = async (topic: string): Promise<void> => {
     try {
       await noteWindow({ claims: claims as Claims, clock }, group, topic, windowMs)
-      noted.set(topic, true)
+      known.set(topic, true)
     } catch (error) {
-      noted.delete(topic)
+      known.delete(topic)
       if (!anyway) throw error
     }
   }
-  const telling = (topic: string): Promise<void> => {
-    const made = tell(topic)
-    noted.set(topic, made)
-    return made
+  return (topic) => {
+    const found = known.get(topic)
+    if (found === true) return undefined
+    if (found !== undefined) return found
+    const telling = tell(topic)
+    known.set(topic, telling)
+    return telling
   }
+}
+
+/** Notes before the first message of a topic is handled. */
+function noted(note: Note, inner: Middleware<Delivery, Verdict>): Middleware<Delivery, Verdict> {
   return (next) => {
     const handle = inner(next)
     return async (delivery) => {
-      const { topic } = delivery
-      const known = noted.get(topic)
-      if (known !== true) await (known ?? telling(topic))
+      const waits = note(delivery.topic)
+      if (waits !== undefined) await waits
       return handle(delivery)
     }
   }

@@ -1,4 +1,4 @@
-import { ack, type Delivery, type Middleware, type Transaction, type Verdict } from '@posthorn/core'
+import { ack, type Delivery, type HandleBatch, type Middleware, type Transaction, type Verdict } from '@posthorn/core'
 import { deliveryWith, type StoreParts } from '@posthorn/core/driver'
 import { plain } from './guards.ts'
 
@@ -20,6 +20,39 @@ export function inbox(transaction: NonNullable<StoreParts['transaction']>, once:
     } catch (error) {
       // Rolled back with the note: only an acknowledgement commits.
       if (error === notAcknowledged && turned !== undefined) return turned
+      throw error
+    }
+  }
+}
+
+/**
+ * The same of a batch, in one transaction. If one of its messages is not acknowledged all is rolled back, and whoever gives out batches gives them out
+ * one by one.
+ */
+export function batchInbox(
+  transaction: NonNullable<StoreParts['transaction']>,
+  once: Once,
+): (next: HandleBatch<unknown>) => HandleBatch<unknown> {
+  return (next) => async (deliveries) => {
+    let turned: readonly (Verdict | void)[] | undefined
+    try {
+      return await transaction(async (tx) => {
+        const fresh: Delivery[] = []
+        const verdicts: (Verdict | void)[] = deliveries.map(() => ack())
+        const places: number[] = []
+        for (const [n, delivery] of deliveries.entries()) {
+          if (!(await once(delivery, tx))) continue
+          fresh.push(deliveryWith(delivery, { tx }))
+          places.push(n)
+        }
+        const answer = fresh.length === 0 ? undefined : await next(fresh)
+        for (const [n, place] of places.entries()) verdicts[place] = Array.isArray(answer) ? answer[n] : answer
+        if (verdicts.every((each) => each === undefined || each.verdict === 'ack')) return verdicts
+        turned = verdicts
+        throw notAcknowledged
+      })
+    } catch (error) {
+      if (error === notAcknowledged && turned !== undefined && deliveries.length === 1) return turned
       throw error
     }
   }

@@ -1,6 +1,5 @@
 import { checkOptions, checkValue, ms, oneOf } from '../checked.ts'
 import { askedOf, checkAsked, checkHandler, from } from '../consuming/asking.ts'
-import { batched } from '../consuming/batches.ts'
 import { type Engine, startEngine } from '../consuming/consumer.ts'
 import { puller } from '../consuming/pull.ts'
 import { type Asked, type Settings, settle } from '../consuming/settings.ts'
@@ -8,7 +7,7 @@ import { pause } from '../driver/clock.ts'
 import type { From } from '../driver/seam.ts'
 import { inboxSpace, partsOf } from '../driver/store.ts'
 import { MessagingError } from '../errors.ts'
-import type { Consumer, Handle, Puller, PullOptions, Replay, ReplayOptions } from '../face/handling.ts'
+import type { Consumer, Handle, HandleBatch, Puller, PullOptions, Replay, ReplayOptions } from '../face/handling.ts'
 import type { Source } from '../face/messages.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -26,11 +25,13 @@ export async function consume(
   checkAsked('consume', options, askedOf.consume)
   checkHandler('consume()', handler)
   const settings = settle(runtime, 'consume', source, options)
-  const batch =
+  const engine = await startEngine(
+    runtime,
+    settings,
     options.batch === undefined
-      ? undefined
-      : batched(runtime.clock, options.batch, handler as Parameters<typeof batched>[2])
-  const engine = await startEngine(runtime, settings, batch?.collect ?? (handler as Handle<unknown>), { batch })
+      ? (handler as Handle<unknown>)
+      : { options: options.batch, handle: handler as HandleBatch<unknown> },
+  )
   return [consumerOf(runtime, settings, engine), engine]
 }
 
@@ -109,7 +110,7 @@ export async function replay(
       await paced(delivery.signal)
       return (handler as Handle<unknown>)(delivery)
     },
-    { to: options.to === undefined ? undefined : positionOf(options.to) },
+    options.to === undefined ? undefined : positionOf(options.to),
   )
   return [
     {

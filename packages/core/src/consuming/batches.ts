@@ -1,10 +1,6 @@
 import type { Clock } from '../driver/clock.ts'
-import type { BatchOptions, Delivery, Verdict } from '../face/handling.ts'
+import type { BatchOptions, Delivery, HandleBatch, Verdict } from '../face/handling.ts'
 import { type Answer, type Chain, verdictOf } from './handling.ts'
-
-/** What a batch handler may answer. */
-type BatchAnswer = Verdict | readonly (Verdict | void)[] | void
-type HandleBatch = (deliveries: readonly Delivery[]) => Promise<BatchAnswer>
 
 /** One delivery until its batch has ended. A promise of each would cost more than all that is done with it here. */
 class Waiting implements Answer {
@@ -44,7 +40,7 @@ export interface Batched {
  * Collects single deliveries for a handler that takes many. Middlewares and policies keep seeing one message each. Where the handler
  * throws, its messages are given to it again one by one, so that one bad message does not fail its neighbours.
  */
-export function batched(clock: Clock, options: BatchOptions, handle: HandleBatch): Batched {
+export function batched(clock: Clock, options: BatchOptions, handle: HandleBatch<unknown>): Batched {
   let waiting: Waiting[] = []
   let cancel: (() => void) | undefined
   let stopping = false
@@ -70,8 +66,8 @@ export function batched(clock: Clock, options: BatchOptions, handle: HandleBatch
   }
 }
 
-async function deliver(handle: HandleBatch, batch: readonly Waiting[]): Promise<void> {
-  let answer: BatchAnswer
+async function deliver(handle: HandleBatch<unknown>, batch: readonly Waiting[]): Promise<void> {
+  let answer: Awaited<ReturnType<HandleBatch<unknown>>>
   try {
     answer = await handle(batch.map((each) => each.delivery))
   } catch (error) {

@@ -4,8 +4,8 @@ import type { PatternSpec, Subscription, TopicSpec } from '../driver/seam.ts'
 import { describe, MessagingError } from '../errors.ts'
 import { innerOf } from '../extension.ts'
 import type { Middleware, Next } from '../face/extending.ts'
-import type { Delivery, Verdict } from '../face/handling.ts'
-import type { Batched } from './batches.ts'
+import type { BatchOptions, Delivery, HandleBatch, Verdict } from '../face/handling.ts'
+import { type Batched, batched } from './batches.ts'
 import { type Chain, verdictOf } from './handling.ts'
 import { Intake } from './intake.ts'
 import { session } from './session.ts'
@@ -33,21 +33,18 @@ const stalledAfterMs = 60_000
 /** How long handlers get to notice that their time is over. */
 const graceMs = 1_000
 
-/** Opens the source and starts handling. Resolves when `from` is fixed and deliveries can flow. `batch`: what `handler` collects for. */
+/** Opens the source and starts handling. Resolves when `from` is fixed and deliveries can flow. */
 export async function startEngine(
   runtime: Runtime,
   settings: Settings,
-  handler: Chain,
-  over: { readonly to?: Subscription['to']; readonly batch?: Batched | undefined } = {},
+  handler: Chain | BatchHandler,
+  to?: Subscription['to'],
 ): Promise<Engine> {
   const spec = await runtime.resolve(settings.source, settings.signal ?? runtime.closing)
-  const subscription = subscriptionOf(runtime, settings, spec, over.to)
+  const subscription = subscriptionOf(runtime, settings, spec, to)
   let failure: unknown
-  const middlewares = settings.use.map((each): Middleware<Delivery, Verdict> => {
-    const { bind } = innerOf(each)
-    return bind === undefined ? each.consume : bind(subscribed(runtime, settings, over.batch !== undefined))
-  })
-  const bench = new Workbench(runtime, settings, chainOf(middlewares, handler), (error) => {
+  const { chain, batch } = chainOf(runtime, settings, handler)
+  const bench = new Workbench(runtime, settings, chain, (error) => {
     failure ??= error
     intake.stop()
     bench.close()
@@ -72,13 +69,36 @@ export async function startEngine(
     idle: () => bench.idle(),
   })
   await intake.open()
-  intake.stopping.addEventListener('abort', () => over.batch?.stop(), { once: true })
+  intake.stopping.addEventListener('abort', () => batch?.stop(), { once: true })
   watch(runtime, settings, bench, intake)
   return engineOf(runtime, settings, intake, bench, () => failure)
 }
 
+/** A handler that takes many at once. */
+export interface BatchHandler {
+  readonly options: BatchOptions
+  readonly handle: HandleBatch<unknown>
+}
+
+/** Middlewares around the handler, or around what collects for it. */
+function chainOf(
+  runtime: Runtime,
+  settings: Settings,
+  handler: Chain | BatchHandler,
+): { readonly chain: Chain; readonly batch: Batched | undefined } {
+  const many = typeof handler === 'function' ? undefined : handler
+  const known = subscribed(runtime, settings, many !== undefined)
+  const innermost = settings.use.at(-1)
+  const around = many === undefined || innermost === undefined ? undefined : innerOf(innermost).bindBatch?.(known)
+  const middlewares = settings.use
+    .slice(0, around === undefined ? undefined : -1)
+    .map((each): Middleware<Delivery, Verdict> => innerOf(each).bind?.(known) ?? each.consume)
+  const batch = many && batched(runtime.clock, many.options, around?.(many.handle) ?? many.handle)
+  return { chain: wrapped(middlewares, batch?.collect ?? (handler as Chain)), batch }
+}
+
 /** Middlewares see verdicts only; where none looks, the handler's answer needs no wrapping. */
-function chainOf(middlewares: readonly Middleware<Delivery, Verdict>[], handler: Chain): Chain {
+function wrapped(middlewares: readonly Middleware<Delivery, Verdict>[], handler: Chain): Chain {
   const innermost: Next<Delivery, Verdict> = async (delivery) => verdictOf(await handler(delivery))
   const chain = compose(middlewares, innermost)
   return chain === innermost ? handler : chain
