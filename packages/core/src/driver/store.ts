@@ -1,4 +1,5 @@
 // The two ports of a store. The state machines over them live in `reliability`; a store only inserts, compares and sets, and reads ranges.
+import { callable, checkValue } from '../checked.ts'
 import { MessagingError } from '../errors.ts'
 import type { Store, Transaction } from '../face/stores.ts'
 import { type Clock, pause } from './clock.ts'
@@ -132,6 +133,7 @@ export function defineStore(parts: StoreParts): Store {
     },
     async transaction(work) {
       if (parts.transaction === undefined) throw lacks('transactions')
+      checkValue('transaction()', 'the work', work, callable, true)
       return parts.transaction(work)
     },
     async once(delivery, tx) {

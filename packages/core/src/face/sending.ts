@@ -11,6 +11,8 @@ export interface ProducerOptions {
   /** Most messages not yet settled; `send` waits beyond it. */
   readonly buffer?: number | undefined
   readonly lingerMs?: number | undefined
+  /** Largest body, 1 MiB unless raised: a large one holds up what goes out beside it. */
+  readonly maxBytes?: number | undefined
   readonly use?: readonly SendExtension[] | undefined
 }
 /** What any message may carry. */

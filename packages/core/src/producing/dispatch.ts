@@ -152,7 +152,7 @@ export function fill(draft: Draft, encoded: EncodedBody, maxBytes: number): void
   if (bytes.length > maxBytes)
     throw new MessagingError(
       'too-large',
-      `the body of ${draft.id} for ${draft.topic} has ${bytes.length} bytes and ${maxBytes} are allowed; pack it with gzip() or send a reference to it`,
+      `the body of ${draft.id} for ${draft.topic} has ${bytes.length} bytes and ${maxBytes} are allowed; pack it with gzip(), raise producer({ maxBytes }), or send a reference to it`,
     )
   draft.body = bytes
   draft.contentType = contentType

@@ -276,6 +276,16 @@ test('what is wrong is refused at once and named', async () => {
   expect(producer.stats()).toMatchObject({ failed: cases.length + 6, sent: 0, pending: 0 })
 })
 
+test('the largest body is raised by the producer, as far as the broker goes', async () => {
+  const { rig } = setUp()
+  rig.auto((flight) => flight.ok())
+  const larger = createProducer(rig.runtime, { maxBytes: 2_000_000 })
+  expect((await larger.send(topic<unknown>('big'), 'x'.repeat(1_048_575))).held).toBe('broker')
+  expect(() => createProducer(rig.runtime, { maxBytes: 10_000_001 })).toThrow(
+    /maxBytes: 10000001.*at most 10000000 bytes/,
+  )
+})
+
 test('a producer is made of right options', () => {
   const { rig } = setUp()
   const made = (options: unknown) => (): unknown => createProducer(rig.runtime, options as object)

@@ -49,15 +49,12 @@ const producerShape: Shape = {
   sendTimeoutMs: ms(1, 24 * 3_600_000),
   buffer: whole(1, 10_000_000),
   lingerMs: ms(0, 60_000),
+  maxBytes: whole(1, 2_147_483_647),
   use: listOf(extensionRule),
 }
 
-/** Makes a producer. `maxBytes` raises the largest body, as far as the driver goes. */
-export function createProducer(
-  runtime: Runtime,
-  options?: ProducerOptions,
-  limits: { readonly maxBytes?: number | undefined } = {},
-): Sender {
+/** Makes a producer. */
+export function createProducer(runtime: Runtime, options?: ProducerOptions): Sender {
   checkOptions('producer()', options, producerShape)
   const spool = options?.spool ?? false
   if (spool && runtime.keeper === undefined) throw lacksKeeper(runtime, 'producer({ spool: true })')
@@ -66,7 +63,7 @@ export function createProducer(
     sendTimeoutMs: options?.sendTimeoutMs ?? defaultTimeoutMs,
     buffer: options?.buffer ?? defaultBuffer,
     lingerMs: options?.lingerMs ?? 0,
-    maxBytes: Math.min(limits.maxBytes ?? defaultMaxBytes, runtime.traits.maxBytes),
+    maxBytes: largest(runtime, options?.maxBytes),
   })
   const { counts, entrance, flush, owner } = out
   const way = passing(out, chainOf([...runtime.sendUse, ...(options?.use ?? [])]))
@@ -167,6 +164,16 @@ export function createProducer(
     stats: () => ({ ...counts, posted, dropped, pending: flush.open }),
     flush: () => flush.flush(),
   }
+}
+
+/** The largest body: 1 MiB unless raised, as far as the broker goes. */
+function largest({ name, traits }: Runtime, asked: number | undefined): number {
+  if (asked !== undefined && asked > traits.maxBytes)
+    throw new MessagingError(
+      'unsupported',
+      `producer({ maxBytes: ${asked} }): ${name} carries bodies of at most ${traits.maxBytes} bytes; send a reference to what is larger`,
+    )
+  return asked ?? Math.min(defaultMaxBytes, traits.maxBytes)
 }
 
 const nobody = (): void => {}
