@@ -202,6 +202,8 @@ function overfull({ id, key }: Outgoing): SendResult {
     error: new MessagingError(
       'throttled',
       `RabbitMQ refused message ${id} (routing key ${key}): a queue is at its length limit, or was not available`,
+      // Of several queues others may have it.
+      { outcome: 'unknown' },
     ),
   }
 }

@@ -47,10 +47,15 @@ const traits: Traits = {
 /** RabbitMQ 3.10 and later, by amqplib: confirmed and routed sends, quorum queues, delay without a plugin, order by key. */
 export function rabbitmq(options: RabbitOptions): Adapter<{ replay: false; query: false }, RabbitClient> {
   const settings = settingsOf(options)
+  const refusesSingly = settings.maxLength !== undefined && settings.overflow === 'reject'
   return defineAdapter(
     'rabbitmq',
     { replay: false, query: false },
-    { traits, connect: (context) => connectTo(settings, context), address: settings.address },
+    {
+      traits: { ...traits, refusesSingly },
+      connect: (context) => connectTo(settings, context),
+      address: settings.address,
+    },
   )
 }
 

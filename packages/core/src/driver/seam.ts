@@ -241,6 +241,8 @@ export interface Traits {
   readonly transactional: boolean
   /** Where a broken batch may be partly held: then what a later message of its key has overtaken is not tried again. */
   readonly partialFailure: boolean
+  /** Refuses single messages as a matter of course (a queue at its limit): then a key has one message under way, which can wait for room. */
+  readonly refusesSingly?: boolean | undefined
   /** Deliveries must be extended before this; undefined: they are ours while connected. */
   readonly leaseMs: number | undefined
   /** Where no history keeps messages: how often the driver looks again, while messages are sent, whether their groups are there. */

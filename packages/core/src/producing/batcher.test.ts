@@ -95,6 +95,14 @@ test('where a batch may be held in part, what a later message of its key has ove
   ])
 })
 
+test('where single messages are refused as a matter of course, a key has one message under way', async () => {
+  const { rig, send } = setUp({ traits: { inFlight: 4, maxBatch: 10, partialFailure: true, refusesSingly: true } })
+  rig.auto((flight) => flight.ok())
+  const all = [send('1', 'k'), send('2', 'k'), send('3', 'k'), send('x', 'j'), send('y', 'j'), send('z')]
+  expect(await Promise.all(all)).toEqual(all.map(() => 'broker'))
+  expect(batchesOf(rig)).toEqual([['1', 'x', 'z'], ['2', 'y'], ['3']])
+})
+
 test('a failed batch is sent again as it was, before anything later of its keys; the rest goes on', async () => {
   const { rig, send } = setUp({ traits: { inFlight: 1, maxBatch: 10 } })
   const all = [send('1', 'k'), send('2', 'k'), send('3')]

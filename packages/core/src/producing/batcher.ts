@@ -13,7 +13,7 @@ import { listOf, push, remove, type Slot, shift } from './slot.ts'
 /** What a batcher works with. */
 export interface BatcherPorts {
   readonly driver: Pick<Driver, 'send'>
-  readonly traits: Pick<Traits, 'inFlight' | 'maxBatch' | 'partialFailure'>
+  readonly traits: Pick<Traits, 'inFlight' | 'maxBatch' | 'partialFailure' | 'refusesSingly'>
   readonly clock: Clock
   /** Settles everything with `closed`. */
   readonly closing: AbortSignal
@@ -56,7 +56,15 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
   const { air, start, lost } = flying({ driver, clock, random, book, partialFailure, settle, diverted, schedule })
   const { again } = air
   const ordered = inFlight === 1 && !partialFailure
-  const gathered = gathering({ book, ready, again, maxBatch, ordered, diverted })
+  const gathered = gathering({
+    book,
+    ready,
+    again,
+    maxBatch,
+    oneEach: traits.refusesSingly === true,
+    ordered,
+    diverted,
+  })
   const heed = aborting((slot, signal) => settle(slot, abortedError(slot, signal)))
   let scheduled = false
   let listening = false

@@ -14,6 +14,8 @@ export interface GatheringPorts {
   /** Flights that may start: an atomic one that has all its lanes joins them. */
   readonly again: Flight[]
   readonly maxBatch: number
+  /** No two messages of a key in one batch. */
+  readonly oneEach: boolean
   /** One batch at a time orders everything by itself: lanes are needed only for what waits for another try. */
   readonly ordered: boolean
   /** Takes a slot away that must not go out directly. */
@@ -26,6 +28,7 @@ export function gathering({
   ready,
   again,
   maxBatch,
+  oneEach,
   ordered,
   diverted,
 }: GatheringPorts): () => Flight | undefined {
@@ -70,7 +73,7 @@ export function gathering({
       if (!ordered) slot.lane = book.open(slot.topic, key, flight)
       return true
     }
-    if (lane.owner === flight && lane.head === undefined) {
+    if (lane.owner === flight && !oneEach && lane.head === undefined) {
       lane.held++
       slot.lane = lane
       return true
@@ -96,6 +99,7 @@ export function gathering({
       lane.held++
       slot.lane = lane
       take(slot)
+      if (oneEach) return true
     }
     if (lane.owner === undefined) book.drop(lane)
     return true
