@@ -133,6 +133,12 @@ export const faceDefects: Readonly<Record<string, FaceDefect>> = {
       })),
     found: ['ending.sends-settle'],
   },
+  'asks-for-ever': {
+    sentence: 'a request outlives its deadline',
+    wrap: (broker) =>
+      but(broker, { request: (to, body, options) => broker.request(to, body, { ...options, timeoutMs: 3_600_000 }) }),
+    found: ['asking.timeout'],
+  },
   'hears-nothing': {
     sentence: 'a listener is never called',
     wrap: (broker) => but(broker, { on: () => () => {} }),

@@ -136,7 +136,7 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   },
   'hang-send': {
     own: ['asking.failure', 'groups.dead-reply-address', 'receive.abort-loses-none'],
-    always: ['asking.timeout', 'receive.aborted-before'],
+    always: ['receive.aborted-before'],
   },
   'hang-settle': {
     own: ['settle.ack-is-final'],
