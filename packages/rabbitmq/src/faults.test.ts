@@ -24,7 +24,6 @@ it('RabbitMQ, 10,000 messages: reset while sending, reset while consuming, a con
   })
   console.log(format(result.check), result.seconds)
   expect(isClean(result), `${format(result.check)}\n${[...result.stuck, ...result.accidents].join(', ')}`).toBe(true)
-  // What meets its deadline while the broker is away fails, which depends on how fast this machine starts one.
-  expect(result.check.counts.acknowledged).toBeGreaterThan(9_000)
+  expect(result.check.counts.acknowledged).toBeGreaterThan(9_900)
   rmSync(folder, { recursive: true })
 })
