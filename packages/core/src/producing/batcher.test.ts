@@ -46,6 +46,23 @@ test('what is sent in one turn goes out in one batch, and what comes while it is
   await Promise.all([...first, ...callers])
 })
 
+test('callers who never wait for anything else leave the event loop its turns', async () => {
+  const { rig, send } = setUp({ traits: { maxBatch: 1_000, inFlight: 16 } })
+  rig.auto((flight) => flight.ok())
+  let sent = 0
+  let turns = 0
+  const caller = async (n: number): Promise<void> => {
+    for (let m = 0; m < 200 && turns < 3; m++, sent++) await send(`${n}.${m}`)
+  }
+  const turn = (): void => {
+    if (++turns < 3) setImmediate(turn)
+  }
+  setImmediate(turn)
+  await Promise.all(Array.from({ length: 100 }, (_, n) => caller(n)))
+  expect(turns).toBe(3)
+  expect(sent).toBeLessThan(1_000)
+})
+
 test('a batch ends at maxBatch and at a mebibyte of bodies', async () => {
   const { rig, send } = setUp({ traits: { maxBatch: 3, inFlight: 9 } })
   for (const body of ['1', '2', '3', '4']) void send(body)

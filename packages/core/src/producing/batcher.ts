@@ -34,6 +34,12 @@ export interface Batcher {
   settle(slot: Slot, error: MessagingError | undefined): void
 }
 
+/**
+ * Messages sent in one turn of the event loop after which the rest wait for the next: where a driver answers at once, callers that do
+ * nothing but send would keep timers, sockets and consumers waiting.
+ */
+const mostInATurn = 64
+
 /** Flights that may wait for their next try before nothing new goes out: a part that fails does not stop the rest at once. */
 const morePauses = 4
 
@@ -67,6 +73,7 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
   })
   const heed = aborting((slot, signal) => settle(slot, abortedError(slot, signal)))
   let scheduled = false
+  let sentInTurn = 0
   let listening = false
   let lingering = 0
   let lingered: (() => void) | undefined
@@ -75,7 +82,11 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
   function schedule(): void {
     if (scheduled) return
     scheduled = true
-    process.nextTick(pump)
+    if (sentInTurn < mostInATurn) process.nextTick(pump)
+  }
+  function turned(): void {
+    sentInTurn = 0
+    if (scheduled) pump()
   }
   function pump(): void {
     scheduled = false
@@ -85,6 +96,8 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
     while (air.under < inFlight) {
       const flight = again.shift() ?? (air.paused < mostPauses ? gathered() : undefined)
       if (flight === undefined) return
+      if (sentInTurn === 0) setImmediate(turned)
+      sentInTurn += flight.slots.length
       start(flight)
     }
   }
