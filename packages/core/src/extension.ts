@@ -3,7 +3,7 @@ import type { Clock } from './driver/clock.ts'
 import type { Traits } from './driver/seam.ts'
 import type { Backoff, ConsumeExtension, Middleware } from './face/extending.ts'
 import type { Delivery, Guarantee, HandleBatch, Verdict } from './face/handling.ts'
-import type { Ordering } from './face/messages.ts'
+import type { Ordering, Source } from './face/messages.ts'
 import type { Explanation } from './face/operating.ts'
 import type { Store } from './face/stores.ts'
 
@@ -17,12 +17,22 @@ export interface Subscribed {
   readonly traits: Traits
   readonly guarantee: Guarantee
   readonly order: Ordering
+  readonly window: number
   readonly replay: boolean
   /** Longest time for which a message may come back: retries and retention. */
   readonly horizonMs: number | undefined
   readonly batch: boolean
   readonly singleHost: boolean
   readonly emit: EventBus['emit']
+}
+
+/** What an extension of ours may do to its consumer while it runs. */
+export interface Wheel {
+  /** As the user's own `pause`, beside it: the consumer goes on when nobody wants it to rest any more. */
+  pause(): void
+  resume(): void
+  /** How many wait for a group; 0 where nobody knows it yet. */
+  backlog(of: Source, group: string): Promise<number>
 }
 
 /** How many tries, how far apart; undefined `when` retries everything but `Unrecoverable`. */
@@ -48,10 +58,14 @@ export interface Inner {
   readonly retry?: RetryPolicy | undefined
   /** How long an inbox remembers. */
   readonly windowMs?: number | undefined
+  /** What was sent last starts first; what does not fit into the hand is put aside for so long at most, where the broker can. */
+  readonly newest?: { readonly asideMs: number } | undefined
   /** Gives `delivery.tx`. */
   readonly transactional?: boolean | undefined
   /** One line of `explain()` each. */
   readonly promises?: ((subscribed: Subscribed) => Explanation['promises']) | undefined
+  /** Called when the consumer has started; what it answers, when it stops. */
+  readonly steer?: ((subscribed: Subscribed, wheel: Wheel) => () => void) | undefined
   /** Innermost first: `idempotent` 10 stands inside whatever else; user extensions are 50, limits 70, retry 90. */
   readonly rank?: number | undefined
 }

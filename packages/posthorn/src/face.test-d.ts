@@ -14,9 +14,12 @@ import {
   isMessagingError,
   type Middleware,
   nack,
+  newestFirst,
   pattern,
+  pauseOnBurst,
   reject,
   retry,
+  skipOlder,
   type Topic,
   topic,
   Unrecoverable,
@@ -134,6 +137,24 @@ export async function consuming() {
     (await broker.explain(orders, { group: 'billing', guarantee: 'exactly-once-effects' })).toString(),
     (await broker.lag(orders, { group: 'billing' })).drainMs,
   )
+  await broker.consume(
+    orders,
+    {
+      group: 'screen',
+      order: 'none',
+      use: [newestFirst({ asideMs: 30_000 }), skipOlder({ olderThanMs: 60_000, consent: 'discard' })],
+    },
+    async () => {},
+  )
+  // @ts-expect-error what is lost on purpose needs consent
+  skipOlder({ olderThanMs: 60_000 })
+  await broker.consume(
+    paid,
+    { group: 'reports', use: [pauseOnBurst({ of: orders, group: 'billing', above: 10_000, below: 1_000 })] },
+    async () => {},
+  )
+  // @ts-expect-error a burst of whom
+  pauseOnBurst({ of: orders, above: 10_000 })
   const off = broker.on('dead-letter', ({ reason }) => console.log(reason))
   off()
   await broker.close()

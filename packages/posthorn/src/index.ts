@@ -6,6 +6,8 @@ export {
   bulkhead,
   idempotent,
   newerOnly,
+  newestFirst,
+  pauseOnBurst,
   type Refused,
   rateLimit,
   retryBudget,

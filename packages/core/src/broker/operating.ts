@@ -68,7 +68,9 @@ export async function health(runtime: Runtime, engines: ReadonlyMap<Engine, stri
     checks.push({
       name,
       ok: trouble === undefined,
-      detail: trouble?.message ?? `${inFlight} in flight, ${handled} handled, ${failed} failed starts`,
+      detail:
+        trouble?.message ??
+        `${engine.resting ? 'paused, ' : ''}${inFlight} in flight, ${handled} handled, ${failed} failed starts`,
     })
   }
   if (runtime.keeper !== undefined) {

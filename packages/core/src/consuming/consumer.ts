@@ -1,10 +1,11 @@
 import type { Runtime } from '../broker/runtime.ts'
 import { compose } from '../compose.ts'
 import type { PatternSpec, Subscription, TopicSpec } from '../driver/seam.ts'
-import { describe, MessagingError } from '../errors.ts'
+import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import { innerOf } from '../extension.ts'
 import type { Middleware, Next } from '../face/extending.ts'
 import type { BatchOptions, Delivery, HandleBatch, Verdict } from '../face/handling.ts'
+import type { Source } from '../face/messages.ts'
 import { type Batched, batched } from './batches.ts'
 import { type Chain, verdictOf } from './handling.ts'
 import { Intake } from './intake.ts'
@@ -23,6 +24,8 @@ export interface Engine {
   stats(): { readonly handled: number; readonly failed: number; readonly inFlight: number }
   /** Whether it was told to stop, or has ended by itself. */
   readonly over: boolean
+  /** Whether somebody paused it. */
+  readonly resting: boolean
   /** Undefined while deliveries can flow. */
   readonly trouble: MessagingError | undefined
 }
@@ -71,7 +74,54 @@ export async function startEngine(
   await intake.open()
   intake.stopping.addEventListener('abort', () => batch?.stop(), { once: true })
   watch(runtime, settings, bench, intake)
-  return engineOf(runtime, settings, intake, bench, () => failure)
+  const rest = resting(intake)
+  steered(runtime, settings, intake, rest, typeof handler !== 'function')
+  return engineOf(runtime, settings, intake, bench, rest, () => failure)
+}
+
+/** Who wants a consumer to rest: it goes on when nobody does. */
+function resting(intake: Intake) {
+  const wanted = new Set<unknown>()
+  return {
+    get wanted(): boolean {
+      return wanted.size > 0
+    },
+    pause(by: unknown): void {
+      wanted.add(by)
+      intake.pause()
+    },
+    resume(by: unknown): void {
+      if (wanted.delete(by) && wanted.size === 0) intake.resume()
+    },
+  }
+}
+
+/** Hands the wheel to those extensions that want it. */
+function steered(
+  runtime: Runtime,
+  settings: Settings,
+  intake: Intake,
+  rest: ReturnType<typeof resting>,
+  batch: boolean,
+): void {
+  for (const { steer } of settings.use.map(innerOf)) {
+    const end = steer?.(subscribed(runtime, settings, batch), {
+      pause: () => rest.pause(steer),
+      resume: () => rest.resume(steer),
+      backlog: (of, group) => backlogOf(runtime, of, group, intake.stopping),
+    })
+    if (end !== undefined) intake.stopping.addEventListener('abort', end, { once: true })
+  }
+}
+
+async function backlogOf(runtime: Runtime, of: Source, group: string, signal: AbortSignal): Promise<number> {
+  const spec = await runtime.resolve(of, signal)
+  try {
+    return (await runtime.driver.lag(spec, group, signal)).backlog
+  } catch (error) {
+    if (isMessagingError(error, 'not-found')) return 0
+    throw error
+  }
 }
 
 /** A handler that takes many at once. */
@@ -125,6 +175,7 @@ function engineOf(
   settings: Settings,
   intake: Intake,
   bench: Workbench,
+  rest: ReturnType<typeof resting>,
   failure: () => unknown,
 ): Engine {
   const { counts } = bench
@@ -163,8 +214,8 @@ function engineOf(
   const forget = (): void => signal?.removeEventListener('abort', abort)
   done.then(forget, forget)
   return {
-    pause: async () => intake.pause(),
-    resume: async () => intake.resume(),
+    pause: async () => rest.pause('user'),
+    resume: async () => rest.resume('user'),
     stop,
     async seek(to) {
       await intake.rested
@@ -179,6 +230,9 @@ function engineOf(
     stats: () => ({ handled: counts.handled, failed: counts.failed, inFlight: bench.running }),
     get over() {
       return intake.stopping.aborted
+    },
+    get resting() {
+      return rest.wanted
     },
     get trouble() {
       return intake.trouble

@@ -37,6 +37,11 @@ export function checkGuarantee(runtime: Runtime, call: string, settings: Setting
         'leave one of them out',
       )
   }
+  if (settings.newest !== undefined && settings.order !== 'none')
+    refuse(
+      `newestFirst() lets any message pass any other, and order is '${settings.order}'`,
+      "say order: 'none', or use skipOlder() to be done with what is too old",
+    )
   if (settings.onFailure === 'park') {
     if (settings.order !== 'key')
       refuse(`onFailure: 'park' holds a key back, and order is '${settings.order}'`, "say order: 'key'")

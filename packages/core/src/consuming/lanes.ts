@@ -1,4 +1,5 @@
 import { type AloneGate, aloneGate } from './alone.ts'
+import { inOrder, type Ready } from './ready.ts'
 
 /** What the lanes move: a name of the lane it must keep its place in, and whether nothing else may run beside it. */
 export interface LaneItem {
@@ -30,40 +31,31 @@ interface Lane<T> {
   readonly queue: T[]
 }
 
-/** Makes lanes; `start` is called once per item and must end in `done`, or in `suspend`. */
+/** Makes lanes; `start` is called once per item and must end in `done`, or in `suspend`. What may start does so as `ready` has it. */
 export function lanes<T extends LaneItem>(
   concurrency: number,
   start: (item: T) => void,
   gate: AloneGate = aloneGate(),
+  ready: Ready<T> = inOrder(),
 ): Lanes<T> {
   const busy = new Map<string, Lane<T>>()
-  let ready: T[] = []
-  let head = 0
   let running = 0
-  let waiting = 0
   let alone = false
   let pumping = false
 
   const pump = (): void => {
     if (pumping) return
     pumping = true
-    while (!alone && running < concurrency && head < ready.length) {
-      const item = ready[head] as T
+    while (!alone && running < concurrency) {
+      const item = ready.next()
+      if (item === undefined) break
       if (item.alone) {
         if (running > 0 || !gate.enter(pump)) break
         alone = true
       }
-      head++
+      ready.drop()
       running++
-      waiting--
       start(item)
-    }
-    if (head === ready.length) {
-      ready = []
-      head = 0
-    } else if (head > 1_024) {
-      ready = ready.slice(head)
-      head = 0
     }
     pumping = false
   }
@@ -81,12 +73,11 @@ export function lanes<T extends LaneItem>(
     if (lane === undefined || next === undefined) busy.delete(item.lane)
     else {
       lane.head = next
-      ready.push(next)
+      ready.add(next)
     }
   }
   return {
     add(item) {
-      waiting++
       if (item.lane !== undefined) {
         const lane = busy.get(item.lane)
         if (lane !== undefined) {
@@ -95,7 +86,7 @@ export function lanes<T extends LaneItem>(
         }
         busy.set(item.lane, { head: item, queue: [] })
       }
-      ready.push(item)
+      ready.add(item)
       pump()
     },
     done(item) {
@@ -108,8 +99,7 @@ export function lanes<T extends LaneItem>(
       pump()
     },
     resume(item) {
-      waiting++
-      ready.push(item)
+      ready.add(item)
       pump()
     },
     release(item) {
@@ -117,27 +107,24 @@ export function lanes<T extends LaneItem>(
       pump()
     },
     clear() {
-      const out = ready.slice(head)
-      ready = []
-      head = 0
+      const out = ready.clear()
       const free = new Set(out)
       for (const [name, lane] of busy) {
         out.push(...lane.queue.splice(0))
         if (free.has(lane.head)) busy.delete(name)
       }
-      waiting -= out.length
       return out
     },
     clearLane(lane) {
-      const out = busy.get(lane)?.queue.splice(0) ?? []
-      waiting -= out.length
-      return out
+      return busy.get(lane)?.queue.splice(0) ?? []
     },
     get running() {
       return running
     },
     get waiting() {
-      return waiting
+      let behind = 0
+      for (const { queue } of busy.values()) behind += queue.length
+      return ready.size + behind
     },
   }
 }

@@ -3,7 +3,7 @@ import type { Runtime } from '../broker/runtime.ts'
 import { newId } from '../driver/id.ts'
 import type { From, Subscription } from '../driver/seam.ts'
 import { MessagingError } from '../errors.ts'
-import { innerOf, type RetryPolicy, type Subscribed } from '../extension.ts'
+import { type Inner, innerOf, type RetryPolicy, type Subscribed } from '../extension.ts'
 import type { ConsumeExtension } from '../face/extending.ts'
 import type { Guarantee, HandleOptions, SubscribeOptions } from '../face/handling.ts'
 import type { AnyTopic, Filter, Ordering, Source } from '../face/messages.ts'
@@ -32,6 +32,8 @@ export interface Settings {
   readonly guarantee: Guarantee
   readonly policy: RetryPolicy
   readonly onFailure: 'skip' | 'park' | 'block'
+  /** What was sent last starts first; undefined: what came first does. */
+  readonly newest: Inner['newest']
   /** Outermost first; ours at their place whatever the order in `use`. */
   readonly use: readonly ConsumeExtension[]
   readonly replay: boolean
@@ -65,6 +67,9 @@ export interface ConsumerOverride {
 /** How many handlers run at once where nobody says otherwise. */
 const defaultConcurrency = 16
 
+/** Window where the newest start first and nobody says otherwise: only what is in hand can be compared. */
+const newestWindow = 1_000
+
 /** Fills in, checks against adapter and store, refuses what cannot be kept. */
 export function settle(
   runtime: Runtime,
@@ -91,6 +96,7 @@ export function settle(
   const concurrency = concurrencyOf(asked, order)
   const compiled = filter === undefined ? undefined : filtered(filter)
   const use = [...runtime.consumeUse, ...(asked.use ?? [])]
+  const newest = use.map((each) => innerOf(each).newest).findLast((each) => each !== undefined)
   const settings: Settings = {
     source,
     parts,
@@ -99,7 +105,7 @@ export function settle(
     mode,
     member,
     order,
-    window: asked.window ?? windowOf(runtime, concurrency, asked),
+    window: asked.window ?? Math.max(windowOf(runtime, concurrency, asked), newest === undefined ? 0 : newestWindow),
     concurrency,
     from: fromOf(asked.from),
     filter,
@@ -108,6 +114,7 @@ export function settle(
     guarantee: asked.guarantee ?? 'at-least-once',
     policy: policyOf(use, configured),
     onFailure: asked.onFailure ?? 'skip',
+    newest,
     use: ranked(use),
     replay: false,
     signal: asked.signal,
@@ -206,6 +213,7 @@ export function subscribed(runtime: Runtime, settings: Settings, batch: boolean)
     traits: runtime.traits,
     guarantee: settings.guarantee,
     order: settings.order,
+    window: settings.window,
     replay: settings.replay,
     horizonMs: settings.parts?.retentionMs,
     batch,

@@ -1,8 +1,10 @@
 import type { Runtime } from '../broker/runtime.ts'
 import type { Arrival } from '../driver/envelope.ts'
 import { describe, MessagingError } from '../errors.ts'
+import { type Aside, aside } from './aside.ts'
 import { type Chain, type Handling, handling } from './handling.ts'
 import { type Lanes, lanes } from './lanes.ts'
+import { newestFirst } from './ready.ts'
 import { type Brought, redelivery } from './redelivery.ts'
 import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
@@ -18,6 +20,7 @@ export class Workbench {
   readonly #settings: Settings
   readonly #lanes: Lanes<Task>
   readonly #handling: Handling
+  readonly #aside: Aside<Task> | undefined
   /** Wait in hand for their next try, with what cancels the wait. */
   readonly #suspended = new Map<Task, () => void>()
   readonly #gaveUp: (error: unknown) => void
@@ -35,7 +38,19 @@ export class Workbench {
     this.#runtime = runtime
     this.#settings = settings
     this.#gaveUp = gaveUp
-    this.#lanes = lanes(settings.concurrency, (task) => this.#run(task), runtime.alone)
+    const { clock, traits } = runtime
+    const patienceMs = traits.holdMs === undefined ? undefined : traits.holdMs / 2
+    const newest =
+      settings.newest &&
+      newestFirst<Task>(
+        ({ arrival }) => arrival.sentAt,
+        () => clock.now(),
+        patienceMs,
+      )
+    this.#lanes = lanes(settings.concurrency, (task) => this.#run(task), runtime.alone, newest)
+    // Elsewhere each would be a send, again and again.
+    if (newest !== undefined && settings.newest !== undefined && traits.nackDelay !== 'none')
+      this.#aside = aside(clock, newest, settings.window, settings.newest.asideMs, () => this.#moves)
     const bring = redelivery(runtime, settings, (task) => this.#breakLane(task))
     this.#handling = handling(runtime, settings, chain, bring, this.counts, {
       ended: (task, brought) => this.#ended(task, brought),
@@ -73,6 +88,7 @@ export class Workbench {
     this.#session = from
     if (arrival.lost !== undefined && arrival.lost !== this.#lastHeard) this.#hear(arrival.lost, from)
     this.#lanes.add(task)
+    this.#makeRoom(from)
   }
 
   /** Resolves with whether everything in hand was settled in time. */
@@ -183,6 +199,14 @@ export class Workbench {
     // The failures go with it: what was tried here is not forgotten where the broker can keep it.
     const failed = task.failures > task.arrival.failures ? { failures: task.failures, history: task.history } : {}
     return task.session.settle(task, { token: task.arrival.token, verdict: 'nack', ...failed })
+  }
+
+  #makeRoom(from: Session): void {
+    const put = this.#aside?.from(from.inHand.size)
+    if (put === undefined) return
+    const { items, afterMs } = put
+    // It never started: it costs no try, and is not counted as given back.
+    for (const task of items) void task.session.settle(task, { token: task.arrival.token, verdict: 'nack', afterMs })
   }
 
   /** What came behind a message that goes back must go back, too, or it would overtake it. */

@@ -19,7 +19,7 @@ export {
 export { arrivalOf, deliveryWith } from '../consuming/delivery.ts'
 export type { ConsumerOverride } from '../consuming/settings.ts'
 export { describe, type ErrorCode, isMessagingError, MessagingError } from '../errors.ts'
-export { extension, type Inner, innerOf, type Subscribed } from '../extension.ts'
+export { extension, type Inner, innerOf, type Subscribed, type Wheel } from '../extension.ts'
 export type { ListedTopic } from '../face/operating.ts'
 export { compileFilter, type Filterable } from '../filter/index.ts'
 export { matches as patternMatches, type TopicOverride } from '../topic.ts'

@@ -1,4 +1,5 @@
 import { asking } from './broker/asking.ts'
+import { backlog } from './broker/backlog.ts'
 import { comparing } from './broker/comparing.ts'
 import { deadLetters } from './broker/dead-letters.ts'
 import { ending } from './broker/ending.ts'
@@ -29,6 +30,7 @@ export const brokerChapters: readonly Chapter[] = [
   failing,
   deadLetters,
   timing,
+  backlog,
   selecting,
   asking,
   refusing,

@@ -99,6 +99,14 @@ export const faceDefects: Readonly<Record<string, FaceDefect>> = {
       }),
     found: ['handling.signal-stops'],
   },
+  'extensions-unheard': {
+    sentence: 'what a consumer is to use is left out',
+    wrap: (broker) =>
+      but(broker, {
+        consume: (from, options, handler) => broker.consume(from, { ...options, use: [] }, handler),
+      }),
+    found: ['backlog.gives-way', 'backlog.newest-first', 'backlog.newest-or-order'],
+  },
   'stop-counts-nothing': {
     sentence: 'stop tells that nothing was handled',
     wrap: (broker) =>

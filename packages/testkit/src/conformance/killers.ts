@@ -162,8 +162,11 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   'keep-on-close': {
     own: ['close.source-ends-its-receive'],
   },
+  'lag-a-fifth-short': {
+    own: ['backlog.drain'],
+  },
   'lag-says-nothing': {
-    own: ['ending.lag', 'lag.counts-down', 'lag.groups-apart', 'lag.oldest', 'lag.without-members'],
+    own: ['backlog.drain', 'ending.lag', 'lag.counts-down', 'lag.groups-apart', 'lag.oldest', 'lag.without-members'],
   },
   'letter-without-reason': {
     own: ['shelf.put-and-list'],

@@ -180,6 +180,17 @@ export const operating = {
         },
       }),
   },
+  'lag-a-fifth-short': {
+    sentence: 'of what waits for a group a fifth is not counted',
+    place: always,
+    wrap: (driver, strike) =>
+      but(driver, {
+        async lag(topic, group, signal) {
+          const lag = await driver.lag(topic, group, signal)
+          return lag.backlog > 0 && strike() ? { ...lag, backlog: Math.ceil(lag.backlog * 0.8) } : lag
+        },
+      }),
+  },
   'hang-close': {
     sentence: 'closing the connection never settles',
     place: always,

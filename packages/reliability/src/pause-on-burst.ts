@@ -1,0 +1,87 @@
+import { type ConsumeExtension, MessagingError, type Source } from '@posthorn/core'
+import { extension } from '@posthorn/core/driver'
+
+/** Between two looks at the backlog of the others. */
+const lookMs = 1_000
+
+/**
+ * Gives way: while more than `above` messages wait for the group `group` of `of`, this consumer is paused, so that what both need is there for the burst. It goes
+ * on when no more than `below` wait (default: half of `above`), and after `atMostMs` (default: 10 minutes) whatever waits; then it gives way again only after the
+ * burst has passed. What it paused for lies with the broker, not in its hands.
+ */
+export function pauseOnBurst(options: {
+  readonly of: Source
+  readonly group: string
+  readonly above: number
+  readonly below?: number | undefined
+  readonly atMostMs?: number | undefined
+  /** Told when it gives way and when it goes on, and how many waited. */
+  readonly changed?: ((paused: boolean, backlog: number) => void) | undefined
+}): ConsumeExtension {
+  const { of, group, above, below = Math.floor(above / 2), atMostMs = 600_000, changed } = options
+  const name = nameOf(of)
+  if (!(Number.isInteger(above) && above >= 1))
+    throw new MessagingError('invalid', `pauseOnBurst({ above }) is ${above}; give a whole number from 1`)
+  if (!(Number.isInteger(below) && below >= 0 && below < above))
+    throw new MessagingError('invalid', `pauseOnBurst({ below }) is ${below}; give a whole number below ${above}`)
+  if (!(Number.isFinite(atMostMs) && atMostMs > 0))
+    throw new MessagingError('invalid', `pauseOnBurst({ atMostMs }) is ${atMostMs}; give ms above 0`)
+  return extension('pauseOnBurst', (next) => next, {
+    rank: 97,
+    bind(own) {
+      if (own.topic === name && own.group === group)
+        throw new MessagingError(
+          'invalid',
+          `pauseOnBurst(): ${group} of ${name} would wait for its own backlog, which nobody else works off; name another group, or use rateLimit()`,
+        )
+      return (next) => next
+    },
+    steer({ clock }, wheel) {
+      let cancel = (): void => {}
+      let over = false
+      /** `waited`: it has given way for as long as it may. */
+      let state: 'free' | 'paused' | 'waited' = 'free'
+      let since = 0
+      const judge = (backlog: number): void => {
+        const before = state
+        if (state !== 'free' && backlog <= below) state = 'free'
+        else if (state === 'free' && backlog > above) {
+          state = 'paused'
+          since = clock.now()
+        } else if (state === 'paused' && clock.now() - since >= atMostMs) state = 'waited'
+        if ((before === 'paused') === (state === 'paused')) return
+        if (state === 'paused') wheel.pause()
+        else wheel.resume()
+        changed?.(state === 'paused', backlog)
+      }
+      const look = async (): Promise<void> => {
+        // A broker that is away says nothing of its backlog: as it was, then.
+        const backlog = await wheel.backlog(of, group).catch(() => (state === 'free' ? 0 : above))
+        if (over) return
+        judge(backlog)
+        cancel = clock.after(lookMs, look, { unref: true })
+      }
+      void look()
+      return () => {
+        over = true
+        cancel()
+      }
+    },
+    promises: () => [
+      {
+        promise: 'gives way',
+        how: 'emulated',
+        detail: `paused while more than ${above} wait for ${group} of ${name}, until ${below} do, ${atMostMs} ms at most`,
+        cost: 'one question for the backlog a second',
+      },
+    ],
+  })
+}
+
+function nameOf(of: Source): string {
+  if (typeof of === 'object' && of !== null) {
+    if ('name' in of && typeof of.name === 'string') return of.name
+    if ('pattern' in of && typeof of.pattern === 'string') return of.pattern
+  }
+  throw new MessagingError('invalid', 'pauseOnBurst({ of }) is no topic; give what topic() or pattern() returned')
+}
