@@ -23,6 +23,8 @@ export interface Subscribed {
   readonly horizonMs: number | undefined
   readonly batch: boolean
   readonly singleHost: boolean
+  /** Aborts when the consumer is told to stop. */
+  readonly stopping: AbortSignal
   readonly emit: EventBus['emit']
 }
 
@@ -64,8 +66,8 @@ export interface Inner {
   readonly transactional?: boolean | undefined
   /** One line of `explain()` each. */
   readonly promises?: ((subscribed: Subscribed) => Explanation['promises']) | undefined
-  /** Called when the consumer has started; what it answers, when it stops. */
-  readonly steer?: ((subscribed: Subscribed, wheel: Wheel) => () => void) | undefined
+  /** Called when the consumer has started. */
+  readonly steer?: ((subscribed: Subscribed, wheel: Wheel) => void) | undefined
   /** Innermost first: `idempotent` 10 stands inside whatever else; user extensions are 50, limits 70, retry 90. */
   readonly rank?: number | undefined
 }

@@ -118,6 +118,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
     storeIsDriver: options.storeIsDriver ?? false,
     keeper: options.keeper,
     inbox: undefined,
+    slots: undefined,
     relay: not,
     producer: not,
     unsent: new Set(),

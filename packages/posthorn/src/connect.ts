@@ -9,7 +9,7 @@ import {
   type Need,
   type Needs,
 } from '@posthorn/core'
-import { idempotent, openKeeper } from '@posthorn/reliability'
+import { idempotent, openKeeper, slots } from '@posthorn/reliability'
 import { adapterOf, storeOf } from './adapters.ts'
 import { type Configuration, checkConfiguration } from './configuration.ts'
 
@@ -24,7 +24,7 @@ export async function connect(
   to: string | Adapter | (Configuration & Needs<Need>),
   options: ConnectOptions & Needs<Need> = {},
 ): Promise<Broker> {
-  const parts = { openKeeper, inbox: idempotent, openStore: storeOf }
+  const parts = { openKeeper, inbox: idempotent, slots, openStore: storeOf }
   if (typeof to === 'string') return connectAdapter(await adapterOf(to), options, parts)
   if (typeof to !== 'object' || to === null)
     throw new MessagingError(

@@ -45,4 +45,35 @@ describe.each(['sqlite', 'rabbitmq', 'kafka'])('on %s', (name) => {
     expect(new Set(starts.map(({ by }) => by)).size).toBe(2)
     await Promise.all(members.map((member) => member.close()))
   })
+
+  it('concurrency: { group } counts the handlers of all members together', { timeout: 60_000 }, async () => {
+    const open = await connections(name)
+    const work = topic<number>('work', { groups: ['g'], partitions: 4 })
+    const [messages, group] = [60, 2]
+    let inside = 0
+    let most = 0
+    let done = 0
+    const by = new Set<number>()
+    const members = await Promise.all([open(), open()])
+    for (const [n, member] of members.entries())
+      await member.consume(work, { group: 'g', order: 'none', concurrency: { process: 4, group } }, async () => {
+        most = Math.max(most, ++inside)
+        by.add(n)
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        inside--
+        done++
+      })
+    const send = (from: number, to: number) =>
+      members[0]?.producer().sendBatch(
+        work,
+        Array.from({ length: to - from }, (_, n) => ({ body: n, partition: n % 4 })),
+      )
+    // Until both have had a turn: who is first keeps its slots for a while.
+    for (let sent = 0; by.size < 2 || sent < messages; sent += messages) {
+      await send(sent, sent + messages)
+      await expect.poll(() => done, { timeout: 20_000 }).toBe(sent + messages)
+    }
+    expect(most).toBe(group)
+    await Promise.all(members.map((member) => member.close()))
+  })
 })

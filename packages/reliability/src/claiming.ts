@@ -1,7 +1,8 @@
 import { ack, type Delivery, type Events, MessagingError, type Middleware, type Verdict } from '@posthorn/core'
 import { type Claims, deliveryWith, newId, pause, type Subscribed } from '@posthorn/core/driver'
+import { renewing } from './renewing.ts'
 
-/** How long a claim is held without a sign of life; renewed at a third of it. */
+/** How long a claim is held without a sign of life. */
 const claimMs = 30_000
 /** Longest between two looks whether another's claim has ended. */
 const lookMs = 500
@@ -43,7 +44,7 @@ export function claiming({ clock, group, emit }: Subscribed, given: Claiming): M
     }
     const { token } = taken
     const lost = new AbortController()
-    const stop = renewing(space, name, token, () => {
+    const stop = renewing(claims, clock, { space, name, token }, claimMs, () => {
       lost.abort(new MessagingError('stale', `the claim on message ${delivery.id} was lost to another`))
       exposed(delivery, 'claim lost')
     })
@@ -83,37 +84,6 @@ export function claiming({ clock, group, emit }: Subscribed, given: Claiming): M
       // Another has it in hand: its outcome decides.
       if (!(await pause(clock, Math.min(Math.max(claim.untilMs - clock.now(), 1), lookMs), delivery.signal)))
         throw new MessagingError('aborted', `message ${delivery.id} is in another's hands`)
-    }
-  }
-
-  /** Renews until it is told to stop; a store that is away is asked again as long as the claim may still be ours. */
-  function renewing(space: string, name: string, token: number, lost: () => void): () => void {
-    let over = false
-    let cancel = (): void => {}
-    let until = clock.now() + claimMs
-    const arm = (ms: number): void => {
-      if (!over) cancel = clock.after(ms, renew, { unref: true })
-    }
-    const renew = (): void => {
-      const asked = clock.now()
-      claims.renew(space, name, token, claimMs).then(
-        (ours) => {
-          if (over) return
-          if (!ours) return lost()
-          until = asked + claimMs
-          arm(claimMs / 3)
-        },
-        () => {
-          if (over) return
-          if (clock.now() >= until) lost()
-          else arm(Math.min(1_000, until - clock.now()))
-        },
-      )
-    }
-    arm(claimMs / 3)
-    return () => {
-      over = true
-      cancel()
     }
   }
 }

@@ -36,9 +36,8 @@ export function pauseOnBurst(options: {
         )
       return (next) => next
     },
-    steer({ clock }, wheel) {
+    steer({ clock, stopping }, wheel) {
       let cancel = (): void => {}
-      let over = false
       /** `waited`: it has given way for as long as it may. */
       let state: 'free' | 'paused' | 'waited' = 'free'
       let since = 0
@@ -57,15 +56,12 @@ export function pauseOnBurst(options: {
       const look = async (): Promise<void> => {
         // A broker that is away says nothing of its backlog: as it was, then.
         const backlog = await wheel.backlog(of, group).catch(() => (state === 'free' ? 0 : above))
-        if (over) return
+        if (stopping.aborted) return
         judge(backlog)
         cancel = clock.after(lookMs, look, { unref: true })
       }
+      stopping.addEventListener('abort', () => cancel(), { once: true })
       void look()
-      return () => {
-        over = true
-        cancel()
-      }
     },
     promises: () => [
       {

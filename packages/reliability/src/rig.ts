@@ -1,10 +1,11 @@
 // For the tests of this package: a broker in memory whose time stands still unless it is moved.
 import { type Adapter, type Broker, type ConnectOptions, connectAdapter, type Store } from '@posthorn/core'
-import type { Traits } from '@posthorn/core/driver'
+import { type Clock, pause, planOf, type Traits } from '@posthorn/core/driver'
 import { type MemoryClient, memory } from '@posthorn/memory'
 import { idempotent } from './idempotent.ts'
 import { openKeeper } from './keeper.ts'
 import { type Death, life, mortalAdapter, mortalStore } from './mortal.ts'
+import { slots } from './slots.ts'
 
 let logs = 0
 
@@ -14,6 +15,8 @@ export async function rig(
 ): Promise<{
   readonly broker: Broker
   readonly clock: MemoryClient
+  /** Resolves when so much time has passed: what a handler takes. */
+  readonly takes: (ms: number) => Promise<void>
   /** Another process on the same log and store; it may die. */
   readonly another: (death?: Death) => Promise<Broker>
 }> {
@@ -24,14 +27,17 @@ export async function rig(
     connectAdapter(
       adapter(lived),
       { log: false, ...(store === undefined ? {} : { store, singleHost: true }), ...connect },
-      { openKeeper, inbox: idempotent },
+      { openKeeper, inbox: idempotent, slots },
     )
   const first = await open()
   const clock = first.driver.client as MemoryClient
-  if (!apart) return { broker: first, clock, another: (death) => open(undefined, life(death)) }
+  const takes = async (ms: number): Promise<void> => {
+    await pause(planOf(adapter()).clock as Clock, ms)
+  }
+  if (!apart) return { broker: first, clock, takes, another: (death) => open(undefined, life(death)) }
   // The same log's store as another object: to the broker it is not its own, so what is held there is relayed.
   const store = { ...first.store }
-  return { broker: await open(store), clock, another: (death) => another(store, death) }
+  return { broker: await open(store), clock, takes, another: (death) => another(store, death) }
 
   // One life for both: the process that dies takes its driver and its store with it.
   function another(store: Store, death: Death | undefined): Promise<Broker> {

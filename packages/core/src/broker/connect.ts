@@ -39,6 +39,8 @@ export interface Parts {
   readonly openKeeper?: OpenKeeper | undefined
   /** `idempotent()`, for `exactly-once-effects`. */
   readonly inbox?: (() => ConsumeExtension) | undefined
+  /** For `concurrency: { group }`. */
+  readonly slots?: ((max: number) => ConsumeExtension) | undefined
   /** Opens a store named by a URL. */
   readonly openStore?: ((url: string, context: DriverContext) => Promise<Store>) | undefined
   /** What configuration says of topics, by name. */
@@ -192,6 +194,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     store,
     storeIsDriver: store !== undefined && store === driver.store,
     inbox: parts.inbox,
+    slots: parts.slots,
     relay: (dispatch) => relaying.send(dispatch),
     producer: () => (producer ??= createProducer(runtime)),
     unsent: new Set(),

@@ -31,6 +31,8 @@ export interface Runtime {
   readonly keeper: Keeper | undefined
   /** `idempotent()`, where somebody brought it: what `exactly-once-effects` adds by itself. */
   readonly inbox: (() => ConsumeExtension) | undefined
+  /** What limits a group to so many handlers at once, where somebody brought it. */
+  readonly slots: ((max: number) => ConsumeExtension) | undefined
   /** Sends what is ready-made (retry copies, dead letters, redrives) with the publish deadline and its retries; never rejects. */
   relay(dispatch: Dispatch): Promise<SendResult>
   /** The producer of `delivery.producer`, made at its first use. */

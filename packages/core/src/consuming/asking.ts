@@ -37,7 +37,7 @@ const concurrency: Rule = (value) => {
   const each = whole(1, 100_000)
   if (object(value) !== undefined) return each(value)
   checkOptions('consume(): concurrency', value, { process: each, group: each, key: each })
-  return Object.keys(value as object).length > 0 ? undefined : 'a whole number, or { process } or { key }'
+  return Object.keys(value as object).length > 0 ? undefined : 'a whole number, or { process, group }'
 }
 const batch: Rule = (value) => {
   if (object(value) !== undefined) return 'an object { size, waitMs }'

@@ -1,8 +1,9 @@
 import type { Runtime } from '../broker/runtime.ts'
 import { compose } from '../compose.ts'
+import type { Clock } from '../driver/clock.ts'
 import type { PatternSpec, Subscription, TopicSpec } from '../driver/seam.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
-import { innerOf } from '../extension.ts'
+import { innerOf, type Subscribed } from '../extension.ts'
 import type { Middleware, Next } from '../face/extending.ts'
 import type { BatchOptions, Delivery, HandleBatch, Verdict } from '../face/handling.ts'
 import type { Source } from '../face/messages.ts'
@@ -46,7 +47,9 @@ export async function startEngine(
   const spec = await runtime.resolve(settings.source, settings.signal ?? runtime.closing)
   const subscription = subscriptionOf(runtime, settings, spec, to)
   let failure: unknown
-  const { chain, batch } = chainOf(runtime, settings, handler)
+  const stopping = new AbortController()
+  const known = subscribed(runtime, settings, typeof handler !== 'function', stopping.signal)
+  const { chain, batch } = chainOf(settings, known, handler, runtime.clock)
   const bench = new Workbench(runtime, settings, chain, (error) => {
     failure ??= error
     intake.stop()
@@ -54,6 +57,7 @@ export async function startEngine(
   })
   let opened = false
   const intake: Intake = new Intake({
+    stopping,
     clock: runtime.clock,
     name: settings.name,
     window: settings.window,
@@ -75,7 +79,7 @@ export async function startEngine(
   intake.stopping.addEventListener('abort', () => batch?.stop(), { once: true })
   watch(runtime, settings, bench, intake)
   const rest = resting(intake)
-  steered(runtime, settings, intake, rest, typeof handler !== 'function')
+  steered(runtime, settings, known, rest)
   return engineOf(runtime, settings, intake, bench, rest, () => failure)
 }
 
@@ -97,21 +101,13 @@ function resting(intake: Intake) {
 }
 
 /** Hands the wheel to those extensions that want it. */
-function steered(
-  runtime: Runtime,
-  settings: Settings,
-  intake: Intake,
-  rest: ReturnType<typeof resting>,
-  batch: boolean,
-): void {
-  for (const { steer } of settings.use.map(innerOf)) {
-    const end = steer?.(subscribed(runtime, settings, batch), {
+function steered(runtime: Runtime, settings: Settings, known: Subscribed, rest: ReturnType<typeof resting>): void {
+  for (const { steer } of settings.use.map(innerOf))
+    steer?.(known, {
       pause: () => rest.pause(steer),
       resume: () => rest.resume(steer),
-      backlog: (of, group) => backlogOf(runtime, of, group, intake.stopping),
+      backlog: (of, group) => backlogOf(runtime, of, group, known.stopping),
     })
-    if (end !== undefined) intake.stopping.addEventListener('abort', end, { once: true })
-  }
 }
 
 async function backlogOf(runtime: Runtime, of: Source, group: string, signal: AbortSignal): Promise<number> {
@@ -132,18 +128,18 @@ export interface BatchHandler {
 
 /** Middlewares around the handler, or around what collects for it. */
 function chainOf(
-  runtime: Runtime,
   settings: Settings,
+  known: Subscribed,
   handler: Chain | BatchHandler,
+  clock: Clock,
 ): { readonly chain: Chain; readonly batch: Batched | undefined } {
   const many = typeof handler === 'function' ? undefined : handler
-  const known = subscribed(runtime, settings, many !== undefined)
   const innermost = settings.use.at(-1)
   const around = many === undefined || innermost === undefined ? undefined : innerOf(innermost).bindBatch?.(known)
   const middlewares = settings.use
     .slice(0, around === undefined ? undefined : -1)
     .map((each): Middleware<Delivery, Verdict> => innerOf(each).bind?.(known) ?? each.consume)
-  const batch = many && batched(runtime.clock, many.options, around?.(many.handle) ?? many.handle)
+  const batch = many && batched(clock, many.options, around?.(many.handle) ?? many.handle)
   return { chain: wrapped(middlewares, batch?.collect ?? (handler as Chain)), batch }
 }
 

@@ -6,6 +6,8 @@ import type { Session } from './session.ts'
 
 /** What an intake needs of its consumer. */
 export interface IntakeWork {
+  /** Ends it for good. */
+  readonly stopping: AbortController
   readonly clock: Clock
   /** Topic or pattern, for errors. */
   readonly name: string
@@ -34,7 +36,7 @@ export class Intake {
   /** While deliveries cannot flow: why. */
   trouble: MessagingError | undefined
   readonly #work: IntakeWork
-  readonly #stopping = new AbortController()
+  readonly #stopping: AbortController
   #receiving = new AbortController()
   #paused:
     | {
@@ -51,6 +53,7 @@ export class Intake {
 
   constructor(work: IntakeWork) {
     this.#work = work
+    this.#stopping = work.stopping
   }
 
   get session(): Session | undefined {

@@ -95,7 +95,7 @@ export function settle(
   const filter = asked.filter ?? known?.filter
   const concurrency = concurrencyOf(asked, order)
   const compiled = filter === undefined ? undefined : filtered(filter)
-  const use = [...runtime.consumeUse, ...(asked.use ?? [])]
+  const use = [...runtime.consumeUse, ...groupLimit(runtime, asked), ...(asked.use ?? [])]
   const newest = use.map((each) => innerOf(each).newest).findLast((each) => each !== undefined)
   const settings: Settings = {
     source,
@@ -155,21 +155,27 @@ function groupOf(call: string, name: string, mode: string, group: string | undef
 function concurrencyOf(asked: Asked, order: Ordering): number {
   const { concurrency } = asked
   if (typeof concurrency === 'object') {
-    if (concurrency.group !== undefined)
-      throw new MessagingError(
-        'unsupported',
-        'concurrency: { group } needs a shared limit, which no store offers yet; use concurrency: { process }, or rateLimit({ scope: "group" })',
-      )
     if (concurrency.key !== undefined && concurrency.key !== 1)
       throw new MessagingError(
         'unsupported',
         `concurrency: { key: ${concurrency.key} } is not offered; order: 'key' means one at a time, order: 'none' any number`,
       )
   }
-  const process = typeof concurrency === 'object' ? concurrency.process : concurrency
+  const { process, group } = typeof concurrency === 'object' ? concurrency : { process: concurrency, group: undefined }
   if (order === 'topic') return 1
   if (asked.batch !== undefined) return Math.max(process ?? 1, 1) * asked.batch.size
-  return process ?? defaultConcurrency
+  return process ?? Math.min(defaultConcurrency, group ?? defaultConcurrency)
+}
+
+/** What limits the whole group, where that is asked for. */
+function groupLimit(runtime: Runtime, { concurrency }: Asked): readonly ConsumeExtension[] {
+  if (typeof concurrency !== 'object' || concurrency.group === undefined) return []
+  if (runtime.slots === undefined)
+    throw new MessagingError(
+      'unsupported',
+      'concurrency: { group } is counted in a store by @posthorn/reliability; connect by `posthorn`, or use concurrency: { process }',
+    )
+  return [runtime.slots(concurrency.group)]
 }
 
 function windowOf(runtime: Runtime, concurrency: number, asked: Asked): number {
@@ -203,7 +209,12 @@ function ranked(use: readonly ConsumeExtension[]): readonly ConsumeExtension[] {
 }
 
 /** What an extension of ours may know. */
-export function subscribed(runtime: Runtime, settings: Settings, batch: boolean): Subscribed {
+export function subscribed(
+  runtime: Runtime,
+  settings: Settings,
+  batch: boolean,
+  stopping: AbortSignal = runtime.closing,
+): Subscribed {
   return {
     broker: runtime.name,
     topic: settings.name,
@@ -218,6 +229,7 @@ export function subscribed(runtime: Runtime, settings: Settings, batch: boolean)
     horizonMs: settings.parts?.retentionMs,
     batch,
     singleHost: runtime.singleHost,
+    stopping,
     emit: runtime.events.emit,
   }
 }

@@ -73,7 +73,6 @@ export const backlog: Chapter = {
         const steering = extension('steering', (next) => next, {
           steer(_, given) {
             wheel = given
-            return () => {}
           },
         })
         const seen = calls<string>(stage)
