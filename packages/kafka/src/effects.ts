@@ -73,11 +73,13 @@ async function attempt(
   const offsets = [...lanes].map(([each, finished]): CommittedOffset => {
     const progress = each.progress(undefined, finished)
     const metadata = noteOf(progress)
-    if (metadata === undefined)
+    if (metadata === undefined) {
+      each.crowded()
       throw new MessagingError(
         'throttled',
-        `too much of ${each.place.kafkaTopic} is finished above an unfinished message; wait for it`,
+        `too much of ${each.place.kafkaTopic} is finished above an unfinished message; it comes again when that one has ended`,
       )
+    }
     return { ...partitionOf(each), offset: progress.offset, metadata }
   })
   await transact.run(group, partitionOf(first), sends, place, offsets, signal)

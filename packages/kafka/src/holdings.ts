@@ -7,7 +7,7 @@ import type { Place } from './convert.ts'
 import { expelled, Fault, faultOf, messagingError, moved } from './errors.ts'
 import type { Fetcher } from './fetching.ts'
 import { type Lane, lane, partitionOf } from './lane.ts'
-import { beginning, noteOf, progressOf } from './progress.ts'
+import { beginning, noteOf, type Progress, progressOf } from './progress.ts'
 import { edges } from './starting.ts'
 
 /** The partitions that a member of a group owns. */
@@ -81,7 +81,7 @@ export function holdings(context: HoldingsContext): Holdings {
     const member = context.place()
     if (member === undefined) return
     const offsets: CommittedOffset[] = []
-    const texts = new Map<Lane, string>()
+    const texts = new Map<Lane, readonly [text: string, Progress]>()
     for (const each of some) {
       if (each.lost) continue
       const progress = each.progress(end)
@@ -91,13 +91,16 @@ export function holdings(context: HoldingsContext): Holdings {
       const metadata = note ?? noteOf({ ...progress, ahead: [], tries: [] }) ?? ''
       const text = `${progress.offset} ${metadata}`
       if (committed.get(each) === text) continue
-      texts.set(each, text)
+      texts.set(each, [text, progress])
       offsets.push({ ...partitionOf(each), offset: progress.offset, metadata })
     }
     if (offsets.length === 0) return
     try {
       await cluster.wire.commit(await cluster.coordinator('group', group), member, offsets)
-      for (const [each, text] of texts) committed.set(each, text)
+      for (const [each, [text, progress]] of texts) {
+        committed.set(each, text)
+        each.committed(progress)
+      }
     } catch (error) {
       if (moved(faultOf(error))) cluster.forget({ coordinator: group })
       throw error

@@ -1,8 +1,11 @@
 import type { MessagingError } from '@posthorn/core'
 import type { Arrival } from '@posthorn/core/driver'
+import { isRoomy } from './ahead.ts'
 import type { Partition, StoredRecord } from './clients/port.ts'
 import { arrivalOf, type Place } from './convert.ts'
 import type { Reading } from './fetching.ts'
+import { history } from './history.ts'
+import { line } from './line.ts'
 import { tracker } from './offsets.ts'
 import type { Progress, Tried } from './progress.ts'
 
@@ -16,6 +19,8 @@ export interface Item {
   readonly due: number
   /** Handed out and not settled. */
   inHand: boolean
+  /** How often it may have been started, this time included; 0 before it was handed out. */
+  starts: number
   /** Its start alone was noted and has not ended. */
   marked: boolean
   /** What a hand-back put on it. */
@@ -52,6 +57,10 @@ export interface Lane {
   mark(item: Item): void
   /** The start that was marked has ended. */
   unmark(item: Item): void
+  /** This progress is on the broker. */
+  committed(progress: Progress): void
+  /** What is finished above the position no longer fits beside the offset: until it does, only the lowest unfinished message is handed out. */
+  crowded(): void
   /** Offsets of this lane are committed in transactions from now on. */
   transactional: boolean
 }
@@ -60,44 +69,50 @@ export interface Lane {
 const mostOpen = 4_000
 const mostOpenDelayed = 20_000
 const mostBytes = 16_777_216
+/** From here on it is looked whether what is finished in between still fits beside the offset. */
+const wideGap = 8_000
+/** From so many starts at one offset on, no more is handed out than a window: what ends its process is among those. */
+const carefulFrom = 3
 
 /** A lane that begins at `from`, as the last owner left it; more is read ahead than a window takes at once. */
 export function lane(place: Place, delayed: boolean, fence: bigint, from: Progress, window: number): Lane {
   const track = tracker(from.offset)
+  const queue = line()
+  const past = history(from)
   const most = delayed ? mostOpenDelayed : Math.max(mostOpen, 4 * window)
   /** One for all that is handed out: it goes together. */
   const losing = new AbortController()
   const { signal } = losing
-  let queue: Item[] = []
-  let head = 0
-  /** Of a delayed lane: by time. */
-  const waiting: Item[] = []
   let bytes = 0
   let inHand = 0
+  /** Handed out at least once. */
+  let known = 0
   let state: 'open' | 'draining' | 'lost' = 'open'
-  let alone = from.alone
-  const starts = from.starts + 1
-  const finishedBefore = new Set(from.ahead)
-  const tries = new Map(from.tries.map((each) => [each.offset, each]))
+  // What is delayed goes by its time: those that were started need not be the lowest.
+  let careful = !delayed && past.starts >= carefulFrom
+  let crowded = false
+  /** Much is finished above the position, in many pieces: reading on would make it too much. */
+  let gapFull = false
 
+  const isGapFull = (): boolean => track.next - track.position > wideGap && !isRoomy(track.position, track.ahead())
   const size = ({ value }: StoredRecord): number => (value?.length ?? 0) + 200
   const throttle = (): void => {
-    const full = track.unfinished >= most || bytes >= mostBytes
+    const full = track.unfinished >= most || bytes >= mostBytes || gapFull
     const low = track.unfinished <= most * 0.75 && bytes <= mostBytes * 0.75
     if (full) self.reading?.pause()
     else if (low) self.reading?.resume()
   }
+  /** Who crashed may have started any of what it had been handed, and of no partition was that more than a window. */
+  const suspected = (item: Item): boolean => (delayed ? item.record.offset < from.offset + most : known < window)
   const hand = (item: Item): Arrival => {
+    if (item.starts === 0) {
+      item.starts = suspected(item) ? past.starts : 1
+      known++
+    }
     item.inHand = true
     inHand++
-    const arrival = arrivalOf(item.record, place, {
-      token: item,
-      // Who crashed may have started any of what it had fetched.
-      deliveryCount: item.record.offset < from.offset + most ? starts : 1,
-      lost: signal,
-      fence,
-    })
-    const lone = alone?.offset === item.record.offset ? alone.starts : 0
+    const arrival = arrivalOf(item.record, place, { token: item, deliveryCount: item.starts, lost: signal, fence })
+    const lone = past.loneStarts(item)
     if (item.tried === undefined && lone === 0) return arrival
     return {
       ...arrival,
@@ -106,15 +121,12 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       history: item.tried?.history ?? arrival.history,
     }
   }
-  const enqueue = (item: Item): void => {
-    if (item.due === 0) queue.push(item)
-    else waiting.push(item)
-  }
-  /** What the last owner finished above its position is not handed out again. */
-  const unfinished = ({ offset }: StoredRecord): boolean => {
-    if (!finishedBefore.delete(offset)) return true
-    track.finish(track.add(offset))
-    return false
+  const next = (): Item | undefined => {
+    if (crowded) return queue.take(track.position)
+    const { first } = queue
+    if (first === undefined || (careful && first.starts === 0 && known >= window)) return undefined
+    queue.takeFirst()
+    return first
   }
   const self: Lane = {
     place,
@@ -122,54 +134,59 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
     fence,
     reading: undefined,
     transactional: from.transactional,
-    push(read, next) {
+    push(records, goOn) {
       if (state !== 'open') return
-      const records = finishedBefore.size === 0 ? read : read.filter(unfinished)
       for (let i = 0; i < records.length; i++) {
         const record = records[i] as StoredRecord
+        const at = track.add(record.offset)
+        // What the last owner finished above its position is not handed out again.
+        if (past.finished(record.offset)) {
+          track.finish(at)
+          continue
+        }
         bytes += size(record)
-        const due = delayed ? (arrivalOf(record, place).notBefore ?? 0) : 0
-        enqueue({
+        queue.add({
           lane: self,
           record,
-          place: track.add(record.offset),
-          due,
+          place: at,
+          due: delayed ? (arrivalOf(record, place).notBefore ?? 0) : 0,
           inHand: false,
+          starts: 0,
           marked: false,
-          tried: tries.get(record.offset),
+          tried: past.tried(record.offset),
         })
       }
-      if (delayed) waiting.sort((a, b) => a.due - b.due || a.record.offset - b.record.offset)
-      track.reach(next)
+      track.reach(goOn)
+      gapFull = isGapFull()
       throttle()
     },
     take(max, now, into) {
       if (state !== 'open') return
-      const end = into.length + max
-      while (waiting.length > 0 && (waiting[0] as Item).due <= now) queue.push(waiting.shift() as Item)
-      while (head < queue.length && into.length < end) into.push(hand(queue[head++] as Item))
-      if (head === queue.length) {
-        queue = []
-        head = 0
-      } else if (head > 1_024) {
-        queue = queue.slice(head)
-        head = 0
+      queue.ripen(now)
+      for (const end = into.length + max; into.length < end; ) {
+        const item = next()
+        if (item === undefined) return
+        into.push(hand(item))
       }
     },
     nextDue: (now) => {
-      const due = waiting[0]?.due
+      const due = queue.nextDue
       return due === undefined ? undefined : Math.max(due, now)
     },
     get ready() {
-      return state === 'open' && head < queue.length
+      return state === 'open' && queue.first !== undefined
     },
     finish(item) {
+      const { position } = track
       if (state === 'lost' || !item.inHand || !track.finish(item.place)) return false
       item.inHand = false
       inHand--
       bytes -= size(item.record)
-      if (alone?.offset === item.record.offset) alone = undefined
-      if (item.tried !== undefined) tries.delete(item.record.offset)
+      past.settled(item)
+      if (track.position !== position) {
+        if (crowded) crowded = !isRoomy(track.position, track.ahead())
+        if (gapFull) gapFull = isGapFull()
+      }
       throttle()
       return true
     },
@@ -177,21 +194,16 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       if (!item.inHand) return
       item.inHand = false
       inHand--
-      self.unmark(item)
-      item.tried = tried ?? item.tried
-      if (tried !== undefined) tries.set(item.record.offset, { offset: item.record.offset, ...tried })
-      if (state !== 'open') return
-      const rest = queue.slice(head)
-      const at = rest.findIndex(({ record }) => record.offset > item.record.offset)
-      rest.splice(at < 0 ? rest.length : at, 0, item)
-      queue = rest
-      head = 0
+      past.unmark(item)
+      if (tried !== undefined) past.try(item, tried)
+      if (state === 'open') queue.putBack(item)
+    },
+    crowded() {
+      crowded = true
     },
     drain() {
       if (state === 'open') state = 'draining'
-      queue = []
-      head = 0
-      waiting.length = 0
+      queue.clear()
       self.reading?.remove()
     },
     lose(reason) {
@@ -208,32 +220,13 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
     },
     progress(end, finished = []) {
       const { position, ahead } = track.after(new Set(finished.map((item) => item.place)))
-      const moved = position !== from.offset
-      // Whoever comes after a crash finds that we had started here; after a clean end nobody had.
-      const begun = moved ? 1 : starts
-      // What the last owner finished and we have not read yet stays finished.
-      const all = finishedBefore.size === 0 ? ahead : [...ahead, ...finishedBefore].sort((a, b) => a - b)
-      return {
-        offset: position,
-        starts: end === 'clean' ? begun - 1 : begun,
-        alone,
-        ahead: all,
-        tries: [...tries.values()],
-        transactional: self.transactional,
-        agreed: from.agreed,
-      }
+      return past.progress(position, ahead, end, self.transactional)
     },
-    unmark(item) {
-      if (!item.marked) return
-      item.marked = false
-      const left = (alone?.starts ?? 0) - 1
-      if (alone?.offset === item.record.offset) alone = left > 0 ? { ...alone, starts: left } : undefined
+    committed({ offset }) {
+      if (offset !== from.offset) careful = false
     },
-    mark(item) {
-      item.marked = true
-      const before = alone?.offset === item.record.offset ? alone.starts : 0
-      alone = { offset: item.record.offset, starts: before + 1 }
-    },
+    mark: past.mark,
+    unmark: past.unmark,
   }
   return self
 }

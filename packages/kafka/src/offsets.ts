@@ -44,7 +44,9 @@ export function tracker(start: number): Tracker {
     const finished = (index: number): boolean => done[index] === true || places.has(base + index)
     while (at < done.length && finished(at)) at++
     if (at === offsets.length) return { position: next, ahead: [] }
-    return { position: offsets[at] as number, ahead: offsets.filter((_, index) => index > at && finished(index)) }
+    const ahead: number[] = []
+    for (let index = at + 1; index < offsets.length; index++) if (finished(index)) ahead.push(offsets[index] as number)
+    return { position: offsets[at] as number, ahead }
   }
   return {
     add(offset) {
