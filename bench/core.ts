@@ -1,5 +1,6 @@
 // What core itself costs: G12 and G13 of the goals. No broker, no network.
 import { compose } from '../packages/core/src/compose.ts'
+import { aloneGate } from '../packages/core/src/consuming/alone.ts'
 import { type LaneItem, lanes } from '../packages/core/src/consuming/lanes.ts'
 import { settler } from '../packages/core/src/consuming/settler.ts'
 import { systemClock } from '../packages/core/src/driver/clock.ts'
@@ -68,7 +69,7 @@ const lanesAlone: Block = async (scale) => {
   }))
   const round = (messages: number): void => {
     let ended: LaneItem[] = []
-    const book = lanes<LaneItem>(16, (item) => ended.push(item))
+    const book = lanes<LaneItem>(16, (item) => ended.push(item), aloneGate(systemClock))
     for (let n = 0; n < messages; ) {
       for (const item of items) book.add(item)
       n += items.length

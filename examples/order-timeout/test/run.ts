@@ -37,6 +37,8 @@ function counting(shop: Shop): (what: string) => number {
   }
 }
 
+/** What is handled of an order at least: stock, mail and SMS hear that it was placed, mail and SMS of its end. */
+const leastHandled = 5
 /** Customers who place and pay beside each other. */
 const customers = 8
 
@@ -53,37 +55,31 @@ export async function ordersUnderKills(options: {
   await using shop = await openShop({ brokerUrl: options.brokerUrl, timeoutMs, stock: orders })
   const told = counting(shop)
   let begun = 0
-  let placed = 0
   const payments: Promise<unknown>[] = []
   const place = async (): Promise<void> => {
     while (begun < orders) {
       const count = Math.min(20, orders - begun)
       begun += count
       const ids = await shop.place(count)
-      placed += count
       for (const [at, id] of ids.entries()) {
         if (at % 2 === 0) await shop.post(`/orders/${id}/pay`)
         if (at % 10 === 1) payments.push(atTheEnd(shop, id))
       }
     }
   }
+  // Spread over the whole work: placings, payments, time-outs and what follows from them. Hit by every kill, the first message would be poison, and rightly.
   const kill = async (): Promise<void> => {
     for (let done = 0; done < kills; done++) {
       await until(
-        () => placed,
-        (n) => n >= ((done + 0.5) * orders) / kills,
-        patienceMs,
-      )
-      const handled = told('handled')
-      await shop.post('/break/kill', { count: 1 })
-      await until(
-        () => told('worker killed'),
-        (n) => n > done,
-        patienceMs,
-      )
-      await until(
         () => told('handled'),
-        (n) => n > handled,
+        (n) => n >= ((done + 0.5) * orders * leastHandled) / kills,
+        patienceMs,
+      )
+      await shop.post('/break/kill', { count: 1 })
+      // Its end, not its last word: what is told to a process that is dying is lost.
+      await until(
+        () => shop.output().split('worker ended (SIGKILL)').length - 1,
+        (n) => n > done,
         patienceMs,
       )
     }

@@ -127,7 +127,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
     consumers: {},
     singleHost: false,
     meter: lagMeter(clock),
-    alone: aloneGate(),
+    alone: aloneGate(clock),
     declare:
       options.declare ??
       (async (topic) => {

@@ -203,7 +203,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     consumers: parts.consumers ?? {},
     singleHost: options.singleHost ?? false,
     meter: lagMeter(clock),
-    alone: aloneGate(),
+    alone: aloneGate(clock),
     ...topics,
     closing: closing.signal,
     open(what) {

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { manualClock } from '../../test/manual-clock.ts'
+import { systemClock } from '../driver/clock.ts'
 import { aloneGate } from './alone.ts'
 import { type LaneItem, lanes } from './lanes.ts'
 
@@ -13,11 +15,15 @@ function bench(concurrency: number) {
   const running: Item[] = []
   const started: Item[] = []
   let most = 0
-  const all = lanes<Item>(concurrency, (each) => {
-    running.push(each)
-    started.push(each)
-    most = Math.max(most, running.length)
-  })
+  const all = lanes<Item>(
+    concurrency,
+    (each) => {
+      running.push(each)
+      started.push(each)
+      most = Math.max(most, running.length)
+    },
+    aloneGate(systemClock),
+  )
   const finish = (at: number): void => {
     const [each] = running.splice(at % running.length, 1)
     if (each !== undefined) all.done(each)
@@ -125,18 +131,79 @@ describe('lanes', () => {
 })
 
 describe('suspects of several consumers', () => {
+  function company() {
+    const clock = manualClock()
+    const gate = aloneGate(clock)
+    const running = new Set<string>()
+    const of = (name: string) => {
+      const all = lanes<Item>(2, ({ n }) => void running.add(`${name}${n}`), gate)
+      const add = (n: number, alone = false) => {
+        const each = item(n, undefined, alone)
+        all.add(each)
+        return (): void => {
+          running.delete(`${name}${n}`)
+          all.done(each)
+        }
+      }
+      return { add, clear: () => all.clear() }
+    }
+    return { clock, of, running: () => [...running].sort() }
+  }
+
   it('run one at a time, and a turn that nobody can use goes to the next', () => {
-    const gate = aloneGate()
-    const started: string[] = []
-    const of = (name: string) => lanes<Item>(2, () => void started.push(name), gate)
+    const { of, running } = company()
     const [a, b, c] = [of('a'), of('b'), of('c')]
-    const first = item(1, undefined, true)
-    a.add(first)
-    b.add(item(2, undefined, true))
-    c.add(item(3, undefined, true))
-    expect(started).toEqual(['a'])
+    const end = a.add(1, true)
+    b.add(2, true)
+    c.add(3, true)
+    expect(running()).toEqual(['a1'])
     b.clear()
-    a.done(first)
-    expect(started).toEqual(['a', 'c'])
+    end()
+    expect(running()).toEqual(['c3'])
+  })
+
+  it('run when nothing runs in the other consumers, and the others go on when they have ended', () => {
+    const { of, running } = company()
+    const [a, b] = [of('a'), of('b')]
+    const endB1 = b.add(1)
+    const endA = a.add(1, true)
+    const endB2 = b.add(2)
+    expect(running()).toEqual(['b1'])
+    endB1()
+    expect(running()).toEqual(['a1'])
+    endA()
+    expect(running()).toEqual(['b2'])
+    // The others have their turn before the next suspect.
+    a.add(2, true)
+    expect(running()).toEqual(['b2'])
+    endB2()
+    expect(running()).toEqual(['a2'])
+  })
+
+  it('do not wait for ever, and are not waited for for ever', async () => {
+    const { clock, of, running } = company()
+    const [a, b] = [of('a'), of('b')]
+    b.add(1)
+    a.add(1, true)
+    await clock.advance(999)
+    expect(running()).toEqual(['b1'])
+    await clock.advance(1)
+    expect(running()).toEqual(['a1', 'b1'])
+    b.add(2)
+    await clock.advance(4_999)
+    expect(running()).toEqual(['a1', 'b1'])
+    await clock.advance(1)
+    expect(running()).toEqual(['a1', 'b1', 'b2'])
+  })
+
+  it('that are given up while they wait keep nobody waiting', () => {
+    const { of, running } = company()
+    const [a, b] = [of('a'), of('b')]
+    const endB1 = b.add(1)
+    a.add(1, true)
+    b.add(2)
+    a.clear()
+    endB1()
+    expect(running()).toEqual(['b2'])
   })
 })

@@ -1,4 +1,4 @@
-import { type AloneGate, aloneGate } from './alone.ts'
+import type { AloneGate } from './alone.ts'
 import { inOrder, type Ready } from './ready.ts'
 
 /** What the lanes move: a name of the lane it must keep its place in, and whether nothing else may run beside it. */
@@ -35,7 +35,7 @@ interface Lane<T> {
 export function lanes<T extends LaneItem>(
   concurrency: number,
   start: (item: T) => void,
-  gate: AloneGate = aloneGate(),
+  gate: AloneGate,
   ready: Ready<T> = inOrder(),
 ): Lanes<T> {
   const busy = new Map<string, Lane<T>>()
@@ -52,6 +52,9 @@ export function lanes<T extends LaneItem>(
       if (item.alone) {
         if (running > 0 || !gate.enter(pump)) break
         alone = true
+      } else {
+        if (gate.shut(pump)) break
+        gate.beside++
       }
       ready.drop()
       running++
@@ -61,9 +64,10 @@ export function lanes<T extends LaneItem>(
   }
   const leave = (item: T): void => {
     running--
-    if (!item.alone) return
-    alone = false
-    gate.leave()
+    if (item.alone) {
+      alone = false
+      gate.leave()
+    } else gate.ended()
   }
   /** The next of an item's lane is ready. */
   const goOn = (item: T): void => {
