@@ -2,13 +2,25 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, exponential, retry, type Topic, topic } from '../../packages/posthorn/src/index.ts'
+import {
+  connect,
+  type EffectDelivery,
+  exponential,
+  retry,
+  type Topic,
+  topic,
+} from '../../packages/posthorn/src/index.ts'
 import { randomFrom } from './random.ts'
 
 const [url = '', file = '', folder = '', namespace = '', quotaText = '0', name = '', lifeText = '0'] =
   process.argv.slice(2)
 const quota = Number(quotaText)
 const random = randomFrom(Number(lifeText) * 1_000 + name.charCodeAt(1))
+
+/** Ids under way at once; a kill has them all done again. */
+const atOnce = 100
+/** Longest that a schedule waits. */
+const longestDelayMs = 8_000
 
 /** Written down at once, so that a kill cannot take it back. */
 const note = (line: string): void => appendFileSync(join(folder, `${name}.log`), `${line}\n`)
@@ -28,20 +40,24 @@ const broker = await connect(
 )
 const producer = broker.producer()
 
+const use = [retry({ attempts: 50, backoff: exponential({ firstMs: 5, maxMs: 200 }) })]
+/** An effect; sometimes the handler fails after it, which rolls it back with its inbox row. */
+async function effect({ id, tx }: EffectDelivery<number>, failing: boolean): Promise<void> {
+  await tx.query('INSERT INTO app_effects (id, t) VALUES ($1, $2)', [id, Date.now()])
+  if (failing) throw new Error('not this time')
+}
 const effectsOf = (from: Topic<number>) =>
+  broker.consume(from, { group: 'g', concurrency: 32, guarantee: 'exactly-once-effects', use }, (delivery) =>
+    effect(delivery, random() < 0.02),
+  )
+/** Many in one transaction, and one by one where one of them fails: every other process takes its copies so. */
+const effectsOfMany = (from: Topic<number>) =>
   broker.consume(
     from,
-    {
-      group: 'g',
-      concurrency: 32,
-      guarantee: 'exactly-once-effects',
-      use: [retry({ attempts: 50, backoff: exponential({ firstMs: 5, maxMs: 200 }) })],
-    },
-    async ({ id, tx }) => {
-      const at = Date.now()
-      await tx.query('INSERT INTO app_effects (id, t) VALUES ($1, $2)', [id, at])
-      // A handler that fails after its effect: rolled back with its inbox row.
-      if (random() < 0.02) throw new Error('not this time')
+    { group: 'g', concurrency: 2, batch: { size: 50, waitMs: 5 }, guarantee: 'exactly-once-effects', use },
+    async (deliveries) => {
+      const fails = random() < 0.02 ? Math.floor(random() * deliveries.length) : -1
+      for (const [n, delivery] of deliveries.entries()) await effect(delivery, n === fails)
     },
   )
 
@@ -50,27 +66,37 @@ broker.checkHalf(paid, async ({ id }) => {
   // Asked long after any work has ended: what is not in the table never was.
   return rows[0]?.['state'] === 'commit' ? 'commit' : 'rollback'
 })
-await Promise.all([orders, later, paid].map(effectsOf))
+const odd = name.charCodeAt(1) % 2 === 1
+await Promise.all([odd ? effectsOfMany(orders) : effectsOf(orders), effectsOf(later), effectsOf(paid)])
 
-const cancels: Promise<void>[] = []
+const cancels = new Set<Promise<void>>()
+const schedules = { sent: 0, cancelled: 0 }
+/** Until a tenth was cancelled in time; of those that are being cancelled about half will come too late. */
+const oneMoreCancel = (): boolean => schedules.cancelled + cancels.size / 2 < schedules.sent / 10
 
 /** One id of each kind. */
 async function one(n: number): Promise<void> {
   const id = `o-${name}-${n}`
   await Promise.all([0, 1, 2].map(() => producer.send(orders, n, { id })))
   note(`sent ${id}`)
-  const delayMs = 200 + Math.floor(random() * 3_000)
+  const delayMs = 200 + Math.floor(random() * longestDelayMs)
   const ref = { id: `s-${name}-${n}-${lifeText}-${Date.now() + delayMs}`, topic: 'later' }
   await producer.send(later, n, { id: ref.id, delayMs })
   note(`scheduled ${ref.id}`)
-  if (n % 10 === 0) cancels.push(cancelled(ref, Math.floor(random() * (delayMs + 200))))
+  schedules.sent++
+  if (oneMoreCancel()) {
+    const cancel = cancelled(ref, Math.floor(random() * (delayMs + 200))).finally(() => cancels.delete(cancel))
+    cancels.add(cancel)
+  }
   if (n % 10 < 3) await half(`h-${name}-${n}-${lifeText}`, n)
 }
 
 async function cancelled(ref: { readonly id: string; readonly topic: string }, inMs: number): Promise<void> {
   await sleep(inMs)
   note(`cancel ${ref.id}`)
-  note(`${await producer.cancel(ref)} ${ref.id}`)
+  const answer = await producer.cancel(ref)
+  note(`${answer} ${ref.id}`)
+  if (answer === 'cancelled') schedules.cancelled++
 }
 
 async function half(id: string, n: number): Promise<void> {
@@ -109,7 +135,7 @@ process.on('SIGTERM', () => {
 let next = Math.max(-1, ...[...former.matchAll(/^done (\d+)$/gm)].map((match) => Number(match[1]))) + 1
 if (next >= quota) process.send?.(next)
 while (next < quota && !stopping) {
-  const last = Math.min(quota, next + 20)
+  const last = Math.min(quota, next + atOnce)
   const batch: Promise<void>[] = []
   for (let n = next; n < last; n++) batch.push(one(n))
   await Promise.all(batch)
@@ -120,5 +146,6 @@ while (next < quota && !stopping) {
   process.send?.(next)
 }
 while (!stopping) await sleep(50)
-await broker.close()
+// The work of those that vanished never ends: there is nothing to wait for.
+await broker.close({ drainMs: 1_000 })
 process.exit(0)

@@ -4,7 +4,8 @@ import { patternRun } from './reliability.ts'
 it('all patterns on, processes killed: effects once, cancelled never delivered, nothing early, half messages as decided', {
   timeout: 180_000,
 }, async () => {
-  const { faults, counts } = await patternRun({ on: 'sqlite', ids: 1_000, kills: 1, processes: 3, seed: 3 })
+  const result = await patternRun({ on: 'sqlite', ids: 1_000, kills: 1, processes: 3, seed: 3 })
+  const { faults, counts } = result as NonNullable<typeof result>
   expect(faults).toEqual({
     lost: 0,
     twice: 0,

@@ -1,6 +1,7 @@
-// `pnpm test:faults reliability [--on=sqlite] [--ids=10000] [--kills=8] [--processes=4] [--seed=1] [--fresh]`: the inbox, the outbox's schedule
-// and half messages on one transport, by processes that are killed (SIGKILL) at random while they send, cancel, prepare and handle. A run that was
-// broken off goes on where it was; --fresh begins anew. Figures: evidence/reliability-<transport>.json.
+// `pnpm test:faults reliability [--on=sqlite] [--ids=10000] [--kills=8] [--processes=4] [--seed=1] [--seconds=N] [--fresh]`: the inbox, the outbox's
+// schedule and half messages on one transport, by processes that are killed (SIGKILL) at random while they send, cancel, prepare and handle. With
+// --seconds all are killed then. A run that was put down or broken off goes on where it was by the same command; --fresh begins anew.
+// Figures: evidence/reliability-<transport>.json.
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,14 +30,20 @@ export interface PatternRun {
 export interface PatternResult {
   readonly faults: PatternFaults
   readonly counts: Readonly<Record<string, number>>
-  /** Until everything was sent, and until everything was handled; of all parts of a run that was broken off. */
+  /** Times at which all processes were killed together, and the run went on later. */
+  readonly putDown: number
+  /** Until everything was sent, and until everything was handled; of all parts of a run that was put down. */
   readonly seconds: { readonly sending: number; readonly draining: number }
 }
 
 /** What must be known to go on with a run that was broken off. */
 interface Notebook extends PatternRun {
   readonly namespace: string
+  readonly commit: string
   readonly killed: Record<string, number>
+  /** Of a name, whatever ended them. */
+  readonly lives: Record<string, number>
+  putDown: number
   sending: number
 }
 
@@ -45,8 +52,12 @@ const topics = ['orders', 'later', 'paid'] as const
 /** Longest that nothing may move before a run is given up. */
 const patienceMs = 120_000
 
-/** Runs it in `folder`, which goes when all is well; without one in a folder of its own. */
-export async function patternRun(run: PatternRun, folder = mkdtempSync(join(tmpdir(), 'posthorn-patterns-'))) {
+/** Runs it in `folder`, which goes when all is well; without one in a folder of its own. Undefined: it was put down after so many ms. */
+export async function patternRun(
+  run: PatternRun,
+  folder = mkdtempSync(join(tmpdir(), 'posthorn-patterns-')),
+  forMs?: number,
+): Promise<PatternResult | undefined> {
   const file = join(folder, 'app.db')
   const book = notebook(folder, run)
   const url = run.on === 'sqlite' ? `sqlite:${file}?leaseMs=2000&synchronous=normal` : await ensure(run.on)
@@ -60,10 +71,18 @@ export async function patternRun(run: PatternRun, folder = mkdtempSync(join(tmpd
     const names = Array.from({ length: run.processes }, (_, n) => `p${n}`)
     const random = randomFrom(run.seed)
     const args = [url, file, folder, book.namespace, `${Math.ceil(run.ids / run.processes)}`]
-    await Promise.all(names.map((name) => lives(name, args, book, random, children, () => save(folder, book))))
+    const sending = Promise.all(
+      names.map((name) => lives(name, args, book, random, children, () => save(folder, book))),
+    )
+    const done = forMs === undefined ? await sending : await Promise.race([sending, sleep(forMs)])
     const sent = performance.now()
     book.sending += sent - began
+    if (done === undefined) {
+      sending.catch(() => {})
+      book.putDown++
+    }
     save(folder, book)
+    if (done === undefined) return undefined
     // Nothing is being sent any more: the immunity time of what vanished may be over at once.
     own.exec("UPDATE posthorn_held SET due = 0 WHERE state = 'prepared'")
     const broker = await connect(url, { log: false, ...(run.on === 'sqlite' ? {} : { namespace: book.namespace }) })
@@ -76,6 +95,7 @@ export async function patternRun(run: PatternRun, folder = mkdtempSync(join(tmpd
     const killed = Object.values(book.killed).reduce((sum, each) => sum + each, 0)
     const result: PatternResult = {
       ...judged(folder, own, { killed, undrained, letters }),
+      putDown: book.putDown,
       seconds: { sending: seconds(book.sending), draining: seconds(drainedAt - sent) },
     }
     if (isClean(result.faults)) rmSync(folder, { recursive: true })
@@ -96,10 +116,22 @@ function notebook(folder: string, run: PatternRun): Notebook {
     const differs = (Object.keys(run) as (keyof PatternRun)[]).find((name) => found[name] !== run[name])
     if (differs !== undefined)
       throw new Error(`a run with ${differs} ${found[differs]} was broken off in ${folder}; say the same, or --fresh`)
+    if (found.commit !== commit())
+      throw new Error(`the run in ${folder} began on ${found.commit}: parts of two prove nothing together; say --fresh`)
     return found
   }
-  return { ...run, namespace: `patterns${Date.now()}`, killed: {}, sending: 0 }
+  return {
+    ...run,
+    namespace: `patterns${Date.now()}`,
+    commit: commit(),
+    killed: {},
+    lives: {},
+    putDown: 0,
+    sending: 0,
+  }
 }
+
+const commit = (): string => execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
 
 function save(folder: string, book: Notebook): void {
   writeFileSync(join(folder, 'run.json'), JSON.stringify(book))
@@ -116,7 +148,10 @@ async function lives(
 ): Promise<void> {
   const quota = Math.ceil(book.ids / book.processes)
   for (let life = book.killed[name] ?? 0; ; life++) {
-    const child = fork(member, [...args, name, `${life}`], {
+    const birth = book.lives[name] ?? 0
+    book.lives[name] = birth + 1
+    note()
+    const child = fork(member, [...args, name, `${birth}`], {
       execArgv: ['--conditions=posthorn:source', '--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
@@ -177,6 +212,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       kills: { type: 'string', default: '8' },
       processes: { type: 'string', default: '4' },
       seed: { type: 'string', default: '1' },
+      seconds: { type: 'string' },
       fresh: { type: 'boolean', default: false },
     },
   })
@@ -193,9 +229,13 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (values.fresh) rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const command = `pnpm test:faults reliability --on=${on} --ids=${ids} --kills=${kills} --processes=${processes} --seed=${seed}`
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
-  const result = await patternRun({ on, ids, kills, processes, seed }, folder)
-  const evidence = { command, commit, date: new Date().toISOString().slice(0, 10), seed, ...result }
+  const forMs = values.seconds === undefined ? undefined : Number(values.seconds) * 1_000
+  const result = await patternRun({ on, ids, kills, processes, seed }, folder, forMs)
+  if (result === undefined) {
+    console.log('put down; the same command goes on')
+    process.exit(0)
+  }
+  const evidence = { command, commit: commit(), date: new Date().toISOString().slice(0, 10), seed, ...result }
   console.log(JSON.stringify(evidence, undefined, 2))
   const path = fileURLToPath(new URL(`../../evidence/reliability-${on}.json`, import.meta.url))
   writeFileSync(path, `${JSON.stringify(evidence, undefined, 2)}\n`)
