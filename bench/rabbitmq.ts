@@ -22,14 +22,13 @@ const inNamespace = async <T>(work: (namespace: string, url: string) => Promise<
   } finally {
     const connection = await connect(url)
     const channel = await connection.createChannel()
-    for (const queue of ['orders@bench', 'orders@bench~dead', '~unroutable'])
+    for (const queue of ['orders@bench', 'orders@bench~dead', '~unroutable', '~topics'])
       await channel.deleteQueue(`${namespace}:${queue}`)
     for (const exchange of [
       'orders',
       'orders~late',
       'orders~agreed',
       'orders@bench~agreed',
-      '~all',
       '~delivery',
       '~unroutable',
     ])

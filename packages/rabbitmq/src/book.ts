@@ -4,7 +4,7 @@ import { isMessagingError } from '@posthorn/core/driver'
 import type { Declaring } from './declaring.ts'
 import { type Entry, lookThrough } from './looking.ts'
 import { bookStep, type Step } from './plan.ts'
-import { establish, onChannel, onConfirmChannel } from './topology.ts'
+import { establish, exists, onChannel, onConfirmChannel } from './topology.ts'
 
 /** What is written down. Twice the same is one. */
 export interface Card {
@@ -58,4 +58,12 @@ export async function* cardsOf(
   const looking = { link, clock: context.clock, queue: names.book, about: 'the list of topics' }
   for await (const entry of lookThrough(looking, signal))
     yield { card: JSON.parse(entry.message.content.toString('utf8')) as Card, entry }
+}
+
+/** All that is written down, the oldest first. */
+export async function written(on: Declaring, signal: AbortSignal): Promise<readonly Card[]> {
+  if (!(await exists(on, bookStep(on.names), signal))) return []
+  const cards: Card[] = []
+  for await (const { card } of cardsOf(on, signal)) cards.push(card)
+  return cards
 }

@@ -1,5 +1,5 @@
 import type { DriverContext, GroupSpec, PatternSpec, TopicSpec } from '@posthorn/core/driver'
-import { isMessagingError, MessagingError } from '@posthorn/core/driver'
+import { MessagingError } from '@posthorn/core/driver'
 import type { Channel } from 'amqplib'
 import { type Card, note } from './book.ts'
 import type { Link } from './connection.ts'
@@ -14,12 +14,12 @@ import {
   namespacePlan,
   patternPlan,
   queuesOf,
-  type Step,
   shelfStep,
   topicPlan,
 } from './plan.ts'
+import { type Heard, heard, listen } from './readers.ts'
 import type { Need, Routes } from './routes.ts'
-import { establish, onChannel } from './topology.ts'
+import { establish, exists, onChannel } from './topology.ts'
 
 /** What is needed to make things on the broker and to remember them. */
 export interface Declaring {
@@ -45,6 +45,7 @@ export async function declareTopic(on: Declaring, spec: TopicSpec, signal: Abort
     else await verify(channel, mapping, context.topology, about)
     for (const { name, order, filter } of spec.groups)
       await establishGroup(on, channel, spec, mapping, planOf(spec, name, order, filter))
+    if (mapping === undefined) await heard(on, channel, heardOf(spec, spec.groups.length > 0))
   })
   routes.addTopic(spec, mapping)
 }
@@ -69,6 +70,8 @@ const cardOf = ({ name, partitions }: TopicSpec, group?: Pick<GroupSpec, 'name' 
   group: group === undefined ? undefined : { name: group.name, order: group.order },
 })
 
+const heardOf = ({ name, partitions }: TopicSpec, grouped: boolean): Heard => ({ topic: name, partitions, grouped })
+
 const planOf = (spec: TopicSpec, group: string, order: GroupPlan['order'], filter: GroupPlan['filter']): GroupPlan => ({
   topic: spec.name,
   group,
@@ -91,13 +94,16 @@ export async function declareGroup(
   const name = 'pattern' in source ? source.pattern : source.name
   if ('name' in source && mappingOf(source.on, name) === undefined)
     await note(on, [cardOf(source, { name: group, order })], signal)
+  if ('pattern' in source) await listen(on, signal)
   return onChannel(on.link, context.clock, `declaring group ${group} of ${name}`, signal, async (channel) => {
-    if ('name' in source)
-      return establishGroup(on, channel, source, mappingOf(source.on, name), planOf(source, group, order, filter))
+    if ('name' in source) {
+      const mapping = mappingOf(source.on, name)
+      const queues = await establishGroup(on, channel, source, mapping, planOf(source, group, order, filter))
+      if (mapping === undefined) await heard(on, channel, heardOf(source, true))
+      return queues
+    }
     const plan: GroupPlan = { topic: name, group, order, partitions: 1, filter, priority: undefined }
-    const about = `group ${group} of pattern ${name}`
-    await establish(channel, namespacePlan(names), context.topology, about)
-    await establish(channel, patternPlan(names, plan, settings), context.topology, about)
+    await establish(channel, patternPlan(names, plan, settings), context.topology, `group ${group} of pattern ${name}`)
     const queue = names.queue(name, group)
     routes.addPatternGroup(name, group, queue)
     return [queue]
@@ -154,21 +160,4 @@ export async function provide(on: Declaring, need: Need, signal: AbortSignal): P
     return routes.addGroup(topic, group, lanes)
   // A group of a pattern that is read elsewhere, or none: the bindings of the delivery exchange know.
   routes.addGroup(topic, group, 'delivery')
-}
-
-/** Whether a queue or an exchange is there. */
-export async function exists(
-  { link, context }: Pick<Declaring, 'link' | 'context'>,
-  what: Extract<Step, { readonly do: 'queue' | 'exchange' }>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  try {
-    await onChannel(link, context.clock, `looking for ${what.do} ${what.name}`, signal, (channel) =>
-      establish(channel, [what], 'check', what.name),
-    )
-    return true
-  } catch (error) {
-    if (isMessagingError(error, 'not-found')) return false
-    throw error
-  }
 }

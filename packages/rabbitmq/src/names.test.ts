@@ -22,7 +22,7 @@ describe('names on the broker', () => {
       (namespace: string, topic: string, group: string) => namesIn(namespace).lane(topic, group, 1),
       (namespace: string, topic: string, group: string) => namesIn(namespace).shelf(topic, group),
       (namespace: string, topic: string) => namesIn(namespace).topic(topic),
-      (namespace: string, topic: string) => namesIn(namespace).lanes(topic),
+      (namespace: string, topic: string) => namesIn(namespace).late(topic),
     ]
     const parts = fc.tuple(fc.constantFrom('', 'a', 'b'), word, word, fc.nat(kinds.length - 1))
     const tricky = fc.tuple(

@@ -12,10 +12,8 @@ const unescapeName = (text: string): string =>
 
 /** The names of everything that the adapter has on the broker. docs/brokers/rabbitmq.md lists them. */
 export interface Names {
-  /** Where messages of a topic are published to: fanout. */
+  /** Where messages of a topic are published to, by lane: direct. */
   topic(topic: string): string
-  /** Of a topic, parts keyed messages by lane for ordered groups: direct. */
-  lanes(topic: string): string
   /** Of a topic, where messages arrive whose delay is over: topic. */
   late(topic: string): string
   /** Records what the members of a topic agree on. */
@@ -30,8 +28,10 @@ export interface Names {
   marks(topic: string, group: string): string
   /** The queue of dead letters of a topic and a group; of no group it is one per namespace. */
   shelf(topic: string, group: string | undefined): string
-  /** Readers that do not count as a group: patterns, broadcast. */
+  /** Feeds readers that do not count as a group: patterns, broadcast. Only there where somebody has read so. */
   readonly all: string
+  /** Says that all topics that were there before `all` are linked to it. */
+  readonly linked: string
   /** Where the delay ladder ends. */
   readonly delivery: string
   /** The queue in which every topic and group is written down before it is made. */
@@ -66,7 +66,6 @@ export function namesIn(namespace: string): Names {
   const of = (topic: string, rest = ''): string => bounded(`${prefix}${escapeName(topic)}${rest}`)
   return {
     topic: (topic) => of(topic),
-    lanes: (topic) => of(topic, '~lanes'),
     late: (topic) => of(topic, '~late'),
     agreed: (topic, group) => of(topic, group === undefined ? '~agreed' : `@${escapeName(group)}~agreed`),
     queue: (topic, group) => of(topic, `@${escapeName(group)}`),
@@ -75,6 +74,7 @@ export function namesIn(namespace: string): Names {
     marks: (topic, group) => of(topic, `@${escapeName(group)}~marks`),
     shelf: (topic, group) => (group === undefined ? `${prefix}~unroutable` : of(topic, `@${escapeName(group)}~dead`)),
     all: `${prefix}~all`,
+    linked: `${prefix}~all~linked`,
     delivery: `${prefix}~delivery`,
     book: `${prefix}~topics`,
     unroutable: `${prefix}~unroutable`,

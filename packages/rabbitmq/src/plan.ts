@@ -18,6 +18,7 @@ export type Step =
   | { readonly do: 'queue'; readonly name: string; readonly args: Args }
   | { readonly do: 'bind'; readonly queue: string; readonly to: string; readonly key: string; readonly args?: Args }
   | { readonly do: 'link'; readonly exchange: string; readonly to: string; readonly key: string }
+type Exchange = Extract<Step, { readonly do: 'exchange' }>
 /** That a queue, or another exchange, gets what an exchange gets. */
 export type Binding = Extract<Step, { readonly do: 'bind' | 'link' }>
 type Args = Readonly<Record<string, unknown>>
@@ -28,12 +29,11 @@ const noDeliveryLimit = 1_000_000_000
 const quorum: Args = { 'x-queue-type': 'quorum', 'x-delivery-limit': noDeliveryLimit }
 
 /** What is there once per namespace. */
-export function namespacePlan({ all, delivery, unroutable }: Names): readonly Step[] {
+export function namespacePlan({ delivery, unroutable }: Names): readonly Step[] {
   return [
     { do: 'exchange', name: unroutable, type: 'fanout', open: true },
     { do: 'queue', name: unroutable, args: quorum },
     { do: 'bind', queue: unroutable, to: unroutable, key: '' },
-    { do: 'exchange', name: all, type: 'topic' },
     { do: 'exchange', name: delivery, type: 'topic', open: true, args: { 'alternate-exchange': unroutable } },
   ]
 }
@@ -53,11 +53,38 @@ export function topicPlan(names: Names, topic: string, partitions: number): read
   const late = names.late(topic)
   return [
     agreement(names, `partitions=${partitions}`, topic),
-    { do: 'exchange', name: names.topic(topic), type: 'fanout', open: true },
+    { do: 'exchange', name: names.topic(topic), type: 'direct', open: true },
     { do: 'exchange', name: late, type: 'topic', args: { 'alternate-exchange': names.unroutable } },
     { do: 'link', exchange: late, to: names.delivery, key: names.key(topic, '*') },
-    { do: 'link', exchange: names.all, to: names.delivery, key: names.key(topic, '*') },
   ]
+}
+
+/** What feeds readers that are no group. Made by the first of them: the broker pays for it with each message of each topic. */
+export function readersStep({ all }: Names): Exchange {
+  return { do: 'exchange', name: all, type: 'topic' }
+}
+
+/** Says that what was there before the readers' exchange is linked to it. */
+export function linkedStep({ linked }: Names): Exchange {
+  return { do: 'exchange', name: linked, type: 'fanout' }
+}
+
+/**
+ * How readers that are no group get a topic's messages: what was delayed always, the rest only once it has a group. They get no more than
+ * a group gets, so they never make a send count as routed.
+ */
+export function readersPlan(names: Names, topic: string, partitions: number, grouped: boolean): readonly Binding[] {
+  const exchange = names.all
+  return [
+    { do: 'link', exchange, to: names.delivery, key: names.key(topic, '*') },
+    ...(grouped ? laneKeys(names, topic, partitions) : []).map(
+      (key) => ({ do: 'link', exchange, to: names.topic(topic), key }) as const,
+    ),
+  ]
+}
+
+function laneKeys(names: Names, topic: string, partitions: number): readonly string[] {
+  return Array.from({ length: partitions }, (_, lane) => names.key(topic, lane))
 }
 
 /** A group of a topic. */
@@ -80,7 +107,7 @@ export function queuesOf(names: Names, { topic, group, order, partitions }: Grou
 export function groupPlan(names: Names, plan: GroupPlan, settings: RabbitSettings): readonly Step[] {
   const { topic, group, order } = plan
   const shelf = names.shelf(topic, group)
-  const [exchange, late, lanes] = [names.topic(topic), names.late(topic), names.lanes(topic)]
+  const late = names.late(topic)
   const steps: Step[] = [agreement(names, agreed(plan), topic, group), shelfStep(shelf)]
   const queues = queuesOf(names, plan)
   for (const [lane, queue] of queues.entries()) {
@@ -93,18 +120,18 @@ export function groupPlan(names: Names, plan: GroupPlan, settings: RabbitSetting
       key: names.groupKey(topic, group, order === 'none' ? '*' : lane),
     })
   }
-  if (order === 'none') {
-    steps.push({ do: 'bind', queue: queues[0] as string, to: exchange, key: '' })
-  } else {
-    steps.push({ do: 'exchange', name: names.members(topic, group), type: 'fanout', open: true })
-    steps.push({ do: 'exchange', name: lanes, type: 'direct' })
-    for (const [lane, queue] of queues.entries())
-      steps.push({ do: 'bind', queue, to: lanes, key: names.key(topic, lane) })
-    steps.push({ do: 'link', exchange: lanes, to: exchange, key: '' })
-  }
-  // Readers that are no group get only what a group gets: so they never make a send count as routed.
-  steps.push({ do: 'link', exchange: names.all, to: exchange, key: '' })
-  return steps
+  if (order !== 'none') steps.push({ do: 'exchange', name: names.members(topic, group), type: 'fanout', open: true })
+  return [...steps, ...groupBindings(names, plan)]
+}
+
+/** What brings a topic's messages into the queues of a group. */
+export function groupBindings(names: Names, plan: GroupPlan): readonly Binding[] {
+  const { topic, partitions } = plan
+  const queues = queuesOf(names, plan)
+  return laneKeys(names, topic, partitions).map(
+    (key, lane) =>
+      ({ do: 'bind', queue: queues[lane % queues.length] as string, to: names.topic(topic), key }) as const,
+  )
 }
 
 /** What a group of a pattern needs: one queue, fed with every topic that matches, also later ones. */

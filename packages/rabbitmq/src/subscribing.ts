@@ -5,7 +5,8 @@ import { type Declaring, declareGroup } from './declaring.ts'
 import { conflict, translated, unavailable } from './errors.ts'
 import { openLanes } from './lanes.ts'
 import { mappingOf } from './options.ts'
-import { mappedBinding, namespacePlan } from './plan.ts'
+import { mappedBinding } from './plan.ts'
+import { listen } from './readers.ts'
 import type { Sender } from './sender.ts'
 import type { OpenReading, Reading } from './source.ts'
 import { openTap, type Tap, type Token } from './tap.ts'
@@ -29,7 +30,7 @@ export function readingOf(on: Subscribing, subscription: Subscription, signal: A
       const tap = await tapsOf(on, subscription, 1, passed, died)(stream, channel, consume)
       return { taps: [tap], close: () => tap.close() }
     }
-    if (mode !== 'shared') return privately(on, subscription, arrived, died)
+    if (mode !== 'shared') return privately(on, subscription, signal, arrived, died)
     const queues = await declareGroup(on, source, group, order, filter, signal)
     const tapOn = tapsOf(on, subscription, queues.length, arrived, died)
     const ours = 'name' in source && mappingOf(source.on, source.name) === undefined
@@ -149,24 +150,27 @@ async function inLanes(
 async function privately(
   on: Subscribing,
   subscription: Subscription,
+  signal: AbortSignal,
   arrived: (arrival: Arrival) => void,
   died: (error: MessagingError) => void,
 ): Promise<Reading> {
-  const { names, consuming, context } = on
+  const { names, consuming } = on
   const { source, group, mode } = subscription
   const name = 'pattern' in source ? source.pattern : source.name
   const queue = mode === 'reply' ? names.address(name) : names.queue(name, group)
+  const mapping = 'name' in source ? mappingOf(source.on, name) : undefined
+  if (mode === 'broadcast' && mapping?.exchange === undefined) await listen(on, signal)
   const channel = await channelOn(consuming, `reading ${name}`)
   channel.on('error', () => {})
   try {
     await channel.assertQueue(queue, { exclusive: true, durable: false, autoDelete: true })
     if (mode === 'broadcast') {
-      const mapping = 'name' in source ? mappingOf(source.on, name) : undefined
       const binding =
         mapping?.exchange === undefined
           ? ({ do: 'bind', queue, to: names.all, key: names.key(name, '*') } as const)
           : mappedBinding(queue, mapping, mapping.exchange)
-      await establish(channel, [...namespacePlan(names), binding], context.topology, `broadcast of ${name}`)
+      // The queue is ours alone: nobody else can bind it, whoever may declare the rest.
+      await establish(channel, [binding], 'declare', `broadcast of ${name}`)
     }
   } catch (error) {
     closeQuietly(channel)

@@ -1,10 +1,10 @@
 import { isMessagingError, type ListedTopic, MessagingError, noSuchTopic, topicIsRead } from '@posthorn/core/driver'
 import { shelfIn } from './admin.ts'
-import { type Card, cardsOf } from './book.ts'
-import { type Declaring, exists } from './declaring.ts'
+import { type Card, cardsOf, written } from './book.ts'
+import type { Declaring } from './declaring.ts'
 import { takeOut } from './looking.ts'
-import { type Binding, bookStep, type GroupPlan, groupPlan, queuesOf, topicPlan } from './plan.ts'
-import { establish, onChannel, unbind } from './topology.ts'
+import { bookStep, type GroupPlan, groupBindings, queuesOf, readersPlan, readersStep } from './plan.ts'
+import { establish, exists, onChannel, unbind } from './topology.ts'
 
 /** Every topic that is written down and there, with its groups. What others made on the broker cannot be known by AMQP. */
 export async function topicsIn(on: Declaring, signal: AbortSignal): Promise<readonly ListedTopic[]> {
@@ -41,8 +41,7 @@ export async function removeTopic(on: Declaring, topic: string, signal: AbortSig
       for (const exchange of [names.members(topic, plan.group), names.agreed(topic, plan.group)])
         await channel.deleteExchange(exchange)
     }
-    for (const exchange of [names.lanes(topic), names.late(topic), names.agreed(topic)])
-      await channel.deleteExchange(exchange)
+    for (const exchange of [names.late(topic), names.agreed(topic)]) await channel.deleteExchange(exchange)
   })
   const lost = shelfIn({ link, clock: context.clock, names, topic, group: undefined, prepare: async () => {} })
   for await (const { token } of lost.list(signal)) await lost.remove([token], signal)
@@ -52,13 +51,6 @@ export async function removeTopic(on: Declaring, topic: string, signal: AbortSig
 
 const exchangeOf = ({ names }: Declaring, topic: string) =>
   ({ do: 'exchange', name: names.topic(topic), type: '' }) as const
-
-async function written(on: Declaring, signal: AbortSignal): Promise<readonly Card[]> {
-  if (!(await exists(on, bookStep(on.names), signal))) return []
-  const cards: Card[] = []
-  for await (const { card } of cardsOf(on, signal)) cards.push(card)
-  return cards
-}
 
 /** Takes the cards of a topic out. */
 async function strike(on: Declaring, topic: string, signal: AbortSignal): Promise<void> {
@@ -111,13 +103,14 @@ async function endExchange(
   groups: readonly GroupPlan[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { names, link, context, settings } = on
+  const { names, link, context } = on
   const about = `removing topic ${topic}`
   const exchange = names.topic(topic)
-  const bindings = [
-    ...topicPlan(names, topic, 1),
-    ...groups.flatMap((plan) => groupPlan(names, plan, settings)),
-  ].filter((step): step is Binding => (step.do === 'bind' || step.do === 'link') && step.to === exchange)
+  const heard = await exists(on, readersStep(names), signal)
+  const bindings = groups.flatMap((plan) => [
+    ...groupBindings(names, plan),
+    ...(heard ? readersPlan(names, topic, plan.partitions, true).filter(({ to }) => to === exchange) : []),
+  ])
   try {
     await onChannel(link, context.clock, about, signal, async (channel) => {
       await unbind(channel, bindings)

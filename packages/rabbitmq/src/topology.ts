@@ -1,5 +1,5 @@
 import type { Clock, DriverContext } from '@posthorn/core/driver'
-import { MessagingError } from '@posthorn/core/driver'
+import { isMessagingError, MessagingError } from '@posthorn/core/driver'
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib'
 import { type Link, within } from './connection.ts'
 import { aborted, conflict, translated } from './errors.ts'
@@ -83,6 +83,23 @@ export function closeQuietly(channel: Channel | undefined): void {
 export async function flushed(channel: Channel, queue: string): Promise<void> {
   const { consumerTag } = await channel.consume(queue, () => {})
   await channel.cancel(consumerTag)
+}
+
+/** Whether a queue or an exchange is there. */
+export async function exists(
+  { link, context }: { readonly link: Link; readonly context: Pick<DriverContext, 'clock'> },
+  what: Extract<Step, { readonly do: 'queue' | 'exchange' }>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await onChannel(link, context.clock, `looking for ${what.do} ${what.name}`, signal, (channel) =>
+      establish(channel, [what], 'check', what.name),
+    )
+    return true
+  } catch (error) {
+    if (isMessagingError(error, 'not-found')) return false
+    throw error
+  }
 }
 
 /** Makes what is not there, or looks whether it is, or trusts that it is. */

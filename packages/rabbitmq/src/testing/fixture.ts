@@ -22,7 +22,7 @@ export interface Fixture {
   connect(options?: RabbitOptions, over?: Partial<DriverContext>): Promise<Driver<RabbitClient>>
   topic(over?: Partial<TopicSpec>): TopicSpec
   message(topic: TopicSpec, over?: Partial<Dispatch>): Dispatch
-  open(driver: Driver<RabbitClient>, topic: TopicSpec, over?: Partial<Subscription>): Promise<Source>
+  open(driver: Driver, topic: TopicSpec, over?: Partial<Subscription>): Promise<Source>
   /** Receives so many, each acknowledged where `ack` says so. */
   receive(source: Source, count: number, ack?: boolean, withinMs?: number): Promise<readonly Arrival[]>
   /** Runs when the test is over. */

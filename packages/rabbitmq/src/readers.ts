@@ -1,0 +1,101 @@
+// Readers that are no group, by pattern or broadcast. Their exchange is linked to topics only where somebody reads so: an exchange more on the
+// way of each message costs the broker a quarter of what the message costs.
+import { isMessagingError } from '@posthorn/core/driver'
+import type { Channel } from 'amqplib'
+import { written } from './book.ts'
+import type { Declaring } from './declaring.ts'
+import {
+  type GroupPlan,
+  groupBindings,
+  linkedStep,
+  namespacePlan,
+  queuesOf,
+  readersPlan,
+  readersStep,
+  type Step,
+} from './plan.ts'
+import { establish, exists, onChannel } from './topology.ts'
+
+/** A topic as readers hear of it. */
+export interface Heard {
+  readonly topic: string
+  readonly partitions: number
+  /** Whether it has a group; only then its sends may reach readers. */
+  readonly grouped: boolean
+}
+
+/**
+ * Links a topic to the readers' exchange if that is there. Whoever declares a topic or a group asks last, and a reader makes the exchange first:
+ * so one of two that come at once sees the other. Where it is not there the channel is closed.
+ */
+export async function heard(
+  { names, context }: Declaring,
+  channel: Channel,
+  { topic, partitions, grouped }: Heard,
+): Promise<void> {
+  if (context.topology !== 'declare') return
+  const about = `the readers of topic ${topic}`
+  try {
+    await establish(channel, [readersStep(names)], 'check', about)
+  } catch (error) {
+    if (isMessagingError(error, 'not-found')) return
+    throw error
+  }
+  await establish(channel, readersPlan(names, topic, partitions, grouped), 'declare', about)
+}
+
+/**
+ * Makes the readers' exchange and links it to all that is written down, once per namespace. That this was done is noted by the second who does
+ * it: on a cluster the first may not see yet what another node was told a moment before.
+ */
+export async function listen(on: Declaring, signal: AbortSignal): Promise<void> {
+  const { names, context, link } = on
+  const about = 'the exchange of patterns and broadcast'
+  const make = (...steps: readonly Step[]): Promise<void> =>
+    onChannel(link, context.clock, about, signal, (channel) => establish(channel, steps, context.topology, about))
+  const exchanges = [...namespacePlan(names), readersStep(names)]
+  if (context.topology !== 'declare') return make(...exchanges)
+  const before = await exists(on, readersStep(names), signal)
+  if (before && (await exists(on, linkedStep(names), signal))) return
+  await make(...exchanges)
+  for (const plan of await groupsWritten(on, signal)) await linkTopic(on, plan, signal)
+  if (before) await make(linkedStep(names))
+}
+
+/** Each topic that is written down, and each group of it as it was written last. */
+async function groupsWritten(on: Declaring, signal: AbortSignal): Promise<readonly Linking[]> {
+  const found = new Map<string, Linking>()
+  for (const { topic, partitions, group } of await written(on, signal))
+    found.set(JSON.stringify([topic, group?.name]), {
+      topic,
+      partitions,
+      group:
+        group === undefined
+          ? undefined
+          : { topic, group: group.name, order: group.order, partitions, filter: undefined, priority: undefined },
+    })
+  return [...found.values()]
+}
+
+interface Linking extends Omit<Heard, 'grouped'> {
+  readonly group: GroupPlan | undefined
+}
+
+/** A group whose queues are there is bound before it is linked: who makes it may be between the two. Without queues it links itself later. */
+async function linkTopic(on: Declaring, { topic, partitions, group }: Linking, signal: AbortSignal): Promise<void> {
+  const { names, context, link } = on
+  const about = `linking topic ${topic} to its readers`
+  try {
+    await onChannel(link, context.clock, about, signal, async (channel) => {
+      if (group !== undefined) {
+        const queues = queuesOf(names, group).map((name) => ({ do: 'queue', name, args: {} }) as const)
+        await establish(channel, queues, 'check', about)
+        await establish(channel, groupBindings(names, group), 'declare', about)
+      }
+      await establish(channel, readersPlan(names, topic, partitions, group !== undefined), 'declare', about)
+    })
+  } catch (error) {
+    // It is not there yet, or not any more.
+    if (!isMessagingError(error, 'not-found')) throw error
+  }
+}
