@@ -91,6 +91,7 @@ function tapsOf(
       topic: 'pattern' in source ? undefined : source.name,
       counted: mode === 'shared' && !mapped && settings.queueType === 'quorum',
       single: mode === 'shared' && order !== 'none',
+      own: mode !== 'shared' && consume === undefined,
       ...(consume === undefined ? {} : { consume }),
       arrived,
       died,

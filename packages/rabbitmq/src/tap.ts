@@ -52,6 +52,8 @@ export interface TapOptions {
   readonly topic: string | undefined
   readonly counted: boolean
   readonly single: boolean
+  /** Whether the queue ends with it. */
+  readonly own: boolean
   readonly consume?: Options.Consume
   arrived(arrival: Arrival): void
   /** The broker ended it: the channel, the consumer or the queue. */
@@ -63,7 +65,7 @@ const farewellMs = 2_000
 
 /** Starts to consume. */
 export async function openTap(options: TapOptions): Promise<Tap> {
-  const { channel, clock, queue, single } = options
+  const { channel, clock, queue, single, own } = options
   const about = `consuming from queue ${queue}`
   /** Delivery tags without a settlement; none is below `lowest`, none above `highest`. */
   const open = new Set<number>()
@@ -161,6 +163,8 @@ export async function openTap(options: TapOptions): Promise<Tap> {
         // The next member of a single-consumer queue starts with the cancel, and what we give back after it would come
         // to it behind later messages: there the channel is closed instead, which does both in one.
         if (single) await flushed(channel, queue)
+        // Left to itself it goes by and by, and refuses what is sent meanwhile.
+        else if (own) await channel.deleteQueue(queue)
         else if (consumerTag !== undefined) {
           await channel.cancel(consumerTag)
           channel.nackAll(true)
