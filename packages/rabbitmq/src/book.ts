@@ -1,7 +1,8 @@
 // AMQP has no question that lists exchanges or queues: so what we make is written down first, a card for each topic and each group of it.
 import type { Ordering } from '@posthorn/core'
-import { isMessagingError } from '@posthorn/core/driver'
+import { isMessagingError, pause } from '@posthorn/core/driver'
 import type { Declaring } from './declaring.ts'
+import { aborted } from './errors.ts'
 import { type Entry, lookThrough } from './looking.ts'
 import { bookStep, type Step } from './plan.ts'
 import { establish, exists, onChannel, onConfirmChannel } from './topology.ts'
@@ -23,10 +24,19 @@ export async function note(on: Declaring, cards: readonly Card[], signal: AbortS
   const about = 'writing down topics'
   await onConfirmChannel(writes, context.clock, about, signal, async (channel) => {
     await establish(channel, [bookStep(names)], 'declare', about)
-    for (const card of missing) channel.sendToQueue(names.book, Buffer.from(JSON.stringify(card)), { persistent: true })
-    await channel.waitForConfirms()
+    do {
+      for (const card of missing)
+        channel.sendToQueue(names.book, Buffer.from(JSON.stringify(card)), { persistent: true })
+      if (await channel.waitForConfirms().then(yes, no)) return
+      // A queue that another connection is just making is there before it takes anything. On a channel that has ended the next write throws.
+    } while (await pause(context.clock, againMs, signal))
+    throw aborted(about, signal)
   })
 }
+
+const yes = (): boolean => true
+const no = (): boolean => false
+const againMs = 50
 
 /** From the first on that is not there: what is asked for in vain closes the channel, and a card too many does no harm. */
 async function unmade(
