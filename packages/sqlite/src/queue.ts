@@ -12,15 +12,18 @@ export interface Job {
   readonly since: number
 }
 
-/** What waits to be written, in its order. Whatever leaves it by an abort, or for having waited too long, is rejected. */
+/** What waits to be written: work that shares transactions, and beside it who wants one of his own. Whatever leaves by an abort, or for having waited too long, is rejected. */
 export interface Queue {
   readonly length: number
-  readonly first: Job | undefined
+  /** The next who wants a transaction of his own. */
+  readonly holder: Job | undefined
   add(job: Job): void
-  /** The next pieces of work that share a transaction: up to `most`, and none behind one that wants its own. */
-  head(most: number): readonly Job[]
-  /** They are done, or have failed. */
-  remove(count: number): void
+  /** The next pieces of work that share a transaction, in their order. */
+  works(most: number): readonly Job[]
+  /** The first pieces of work are done, or have failed. */
+  worked(count: number): void
+  /** The holder has his transaction, or will have none. */
+  served(): void
   /** Rejects those that were aborted meanwhile. */
   dropAborted(): void
   /** Rejects those that have waited for longer than `ms`. */
@@ -31,40 +34,42 @@ export interface Queue {
 
 /** A queue of what is to be written to the file at `path`. */
 export function queueOf(path: string): Queue {
-  let jobs: Job[] = []
+  let works: Job[] = []
+  let holders: Job[] = []
   const heard = new WeakSet<AbortSignal>()
   const dropAborted = (): void => {
-    if (!jobs.some(isAborted)) return
-    const gone = jobs.filter(isAborted)
-    jobs = jobs.filter((job) => !isAborted(job))
+    const gone = [...works, ...holders].filter(isAborted)
+    if (gone.length === 0) return
+    works = works.filter((job) => !isAborted(job))
+    holders = holders.filter((job) => !isAborted(job))
     // What was queued was not begun, so this is certain.
     for (const { reject } of gone)
       reject(new MessagingError('aborted', `nothing was written to ${path}: the signal came first`))
   }
   return {
     get length() {
-      return jobs.length
+      return works.length + holders.length
     },
-    get first() {
-      return jobs[0]
+    get holder() {
+      return holders[0]
     },
-    add: (job) => void jobs.push(job),
-    head(most) {
-      const end = jobs.findIndex(({ run }) => run === undefined)
-      return jobs.slice(0, Math.min(most, end < 0 ? jobs.length : end))
-    },
-    remove: (count) => void jobs.splice(0, count),
+    add: (job) => void (job.run === undefined ? holders : works).push(job),
+    works: (most) => works.slice(0, most),
+    worked: (count) => void works.splice(0, count),
+    served: () => void holders.shift(),
     dropAborted,
     dropOlder(ms, error) {
       const now = performance.now()
-      while (jobs[0] !== undefined && now - jobs[0].since > ms) jobs.shift()?.reject(error)
+      for (const jobs of [works, holders])
+        while (jobs[0] !== undefined && now - jobs[0].since > ms) jobs.shift()?.reject(error)
     },
     stall() {
-      for (const { signal } of jobs) {
-        if (signal === undefined || heard.has(signal)) continue
-        heard.add(signal)
-        signal.addEventListener('abort', dropAborted, { once: true })
-      }
+      for (const jobs of [works, holders])
+        for (const { signal } of jobs) {
+          if (signal === undefined || heard.has(signal)) continue
+          heard.add(signal)
+          signal.addEventListener('abort', dropAborted, { once: true })
+        }
     },
   }
 }

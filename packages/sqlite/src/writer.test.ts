@@ -85,3 +85,28 @@ test('after the last who uses it has let go, the file is closed and refuses', as
   await b.release()
   await expect(b.writer.write(() => 1)).rejects.toSatisfy((error) => isMessagingError(error, 'closed'))
 })
+
+test('work waits for one of many who hold a transaction for long, and they for one commit of work', async () => {
+  const hub = await hubOf(settingsOf(freshPath()), 1_000)
+  const order: string[] = []
+  const holding = async (n: number): Promise<void> => {
+    const held = await hub.writer.begin()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await held.commit()
+    order.push(`held ${n}`)
+  }
+  const writing = async (n: number): Promise<void> => {
+    await hub.writer.write(({ sql }) => sql.row('SELECT 1'))
+    order.push(`work ${n}`)
+  }
+  const all = [holding(1), holding(2), holding(3)]
+  while (hub.writer.heldSince === undefined) await new Promise(setImmediate)
+  // Never without work that waits.
+  const works = (async () => {
+    for (let n = 1; order.filter((each) => each.startsWith('held')).length < 3; n++) await writing(n)
+  })()
+  await Promise.all([...all, works])
+  expect(order.indexOf('work 1')).toBeLessThan(order.indexOf('held 2'))
+  expect(order.filter((each) => each.startsWith('work')).length).toBeGreaterThanOrEqual(3)
+  await hub.release()
+})

@@ -54,6 +54,13 @@ export interface WriterSettings {
 /** At most so many pieces of work in one transaction, so that a full queue does not hold the event loop. */
 const mostJobs = 256
 
+/**
+ * So many hold a transaction one after the other before other work has its turn: with short ones handlers keep pace with sends. After one that took
+ * longer than `longMs` work comes first: a send does not wait for all handlers that wait for the network.
+ */
+const mostHolders = 32
+const longMs = 5
+
 /** Makes the writer of a handle. */
 export function writerOf(sql: Sql, settings: WriterSettings): Writer {
   return new FileWriter(sql, settings)
@@ -69,6 +76,8 @@ class FileWriter implements Writer {
   readonly #ends: Ends
   readonly #queue: Queue
   #scheduled = false
+  /** How many have held a transaction since other work was written. */
+  #holders = 0
   /** A transaction of somebody's is open, or a lock is waited for. */
   #blocked = false
   /** How often the lock was another's in a row. */
@@ -125,18 +134,21 @@ class FileWriter implements Writer {
     setImmediate(this.#flush)
   }
 
+  /** All work in one transaction, or one for who holds it: they take turns, so that neither starves the other. */
   readonly #flush = (): void => {
     this.#scheduled = false
     this.#queue.dropAborted()
-    const { first } = this.#queue
-    if (first === undefined) {
-      this.#ended?.()
+    const { holder } = this.#queue
+    const jobs = holder !== undefined && this.#holders < mostHolders ? [] : this.#queue.works(mostJobs)
+    if (jobs.length > 0) {
+      if (!this.#together(jobs)) return
+      this.#holders = 0
+    } else if (holder !== undefined) {
+      this.#hold(holder)
       return
     }
-    const jobs = this.#queue.head(mostJobs)
-    if (jobs.length === 0) this.#hold(first)
-    else if (!this.#together(jobs)) return
-    if (this.#queue.length > 0 || this.#over) this.#schedule()
+    if (this.#queue.length > 0) this.#schedule()
+    else if (this.#over) this.#ended?.()
   }
 
   /** All in one transaction; where one of them fails, each in its own, so that only that one fails. False where a lock has to be waited for. */
@@ -150,12 +162,12 @@ class FileWriter implements Writer {
         return false
       }
       if (jobs.length > 1) return jobs.every((job) => this.#together([job]))
-      this.#queue.remove(1)
+      this.#queue.worked(1)
       jobs[0]?.reject(translated(error, this.#path))
       return true
     }
     this.#tries = 0
-    this.#queue.remove(jobs.length)
+    this.#queue.worked(jobs.length)
     for (const call of committed.afters) call()
     for (let n = 0; n < jobs.length; n++) jobs[n]?.resolve(committed.results[n])
     return true
@@ -187,12 +199,14 @@ class FileWriter implements Writer {
         this.#wait(error)
         return
       }
-      this.#queue.remove(1)
+      this.#queue.served()
       job.reject(translated(error, this.#path))
+      this.#schedule()
       return
     }
     this.#tries = 0
-    this.#queue.remove(1)
+    this.#queue.served()
+    this.#holders++
     this.#blocked = true
     this.#queue.stall()
     this.heldSince = Date.now()
@@ -210,6 +224,7 @@ class FileWriter implements Writer {
         throw translated(error, this.#path)
       } finally {
         this.#ends.forget()
+        if (Date.now() - this.heldSince > longMs) this.#holders = mostHolders
         this.heldSince = undefined
         this.#blocked = false
         this.#schedule()
