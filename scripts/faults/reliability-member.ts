@@ -71,8 +71,8 @@ await Promise.all([odd ? effectsOfMany(orders) : effectsOf(orders), effectsOf(la
 
 const cancels = new Set<Promise<void>>()
 const schedules = { sent: 0, cancelled: 0 }
-/** Until a tenth was cancelled in time; of those that are being cancelled about half will come too late. */
-const oneMoreCancel = (): boolean => schedules.cancelled + cancels.size / 2 < schedules.sent / 10
+/** Until a tenth was cancelled in time, and some more: a kill takes the answers along. Of those that are being cancelled some will come too late. */
+const oneMoreCancel = (): boolean => schedules.cancelled + cancels.size / 2 < schedules.sent / 9
 
 /** One id of each kind. */
 async function one(n: number): Promise<void> {
