@@ -11,16 +11,18 @@ import type {
 import { MessagingError } from '@posthorn/core/driver'
 import type { ChannelModel } from 'amqplib'
 import { backlogOf, shelfIn } from './admin.ts'
-import { type Link, linkTo } from './connection.ts'
 import { propertiesOf } from './convert.ts'
 import { type Declaring, declareTopic, provide } from './declaring.ts'
-import { closed, translated } from './errors.ts'
+import { closed } from './errors.ts'
+
 import type { Outgoing } from './frames.ts'
+import { healthOf, openLinks } from './links.ts'
 import type { NoteStore } from './marks.ts'
 import { namesIn } from './names.ts'
 import { notesOf } from './notes.ts'
 import { mappingOf, type RabbitSettings } from './options.ts'
-import { type Need, routesOf } from './routes.ts'
+import { placed } from './placing.ts'
+import { routesOf } from './routes.ts'
 import { senderOn } from './sender.ts'
 import { type OpenSource, openSource, type SourceHost, type Tries } from './source.ts'
 import { readingOf } from './subscribing.ts'
@@ -92,43 +94,6 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     return context.topology === 'declare' ? notesOf({ ...declaring, sender }, source.name, group) : undefined
   }
 
-  /** Places messages; what cannot be placed yet is provided for, once per send. */
-  async function placed(batch: readonly Dispatch[], signal: AbortSignal): Promise<(Outgoing | MessagingError)[]> {
-    const failures = new Map<string, MessagingError>()
-    for (;;) {
-      const now = clock.now()
-      const needs = new Map<string, Need>()
-      const out = batch.map((message): Outgoing | MessagingError => {
-        try {
-          const target = routes.place(message, now)
-          if (!('need' in target)) {
-            const properties = propertiesOf(message, names, now)
-            if (target.descent !== undefined) properties.headers = { ...properties.headers, ...target.descent.headers }
-            return {
-              id: message.id,
-              exchange: target.exchange,
-              key: target.key,
-              body: message.body,
-              properties,
-            }
-          }
-          const name = JSON.stringify(target)
-          const failure = failures.get(name)
-          if (failure !== undefined) return failure
-          needs.set(name, target)
-          return unplaced
-        } catch (error) {
-          return translated(error, `message ${message.id}`)
-        }
-      })
-      if (needs.size === 0) return out
-      for (const [name, need] of needs)
-        await provide(declaring, need, signal).catch((error: unknown) => {
-          failures.set(name, translated(error, 'preparing a send'))
-        })
-    }
-  }
-
   return {
     lacks,
     client: {
@@ -152,7 +117,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
           "RabbitMQ's transactions are not atomic, so a batch cannot be sent all or none; use a store's outbox ({ tx })",
         )
       for (const [i, { topic }] of batch.entries()) if (i === 0 || topic !== batch[i - 1]?.topic) verified.sent(topic)
-      const out = await placed(batch, signal)
+      const out = await placed(declaring, batch, signal)
       const ready = out.filter((each): each is Outgoing => !(each instanceof MessagingError))
       if (ready.length === out.length) return sender.send(ready, signal)
       const results = await sender.send(ready, signal)
@@ -209,28 +174,9 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     },
     async health() {
       const troubled = [...sources].find((each) => each.trouble !== undefined)
-      const check = (name: string, link: Link, needed: boolean) => ({
-        name,
-        ok: !over && link.blocked === undefined && (link.current !== undefined || !needed),
-        detail: over
-          ? 'closed'
-          : link.blocked !== undefined
-            ? `RabbitMQ takes no messages: ${link.blocked}`
-            : link.current !== undefined
-              ? 'connected'
-              : needed
-                ? 'not connected'
-                : 'not needed yet',
-      })
       return [
-        {
-          ...check('rabbitmq sending', sending, !over),
-          ...(verified.trouble === undefined ? {} : { ok: false, detail: verified.trouble.message }),
-        },
-        {
-          ...check('rabbitmq consuming', consuming, sources.size > 0),
-          ...(troubled?.trouble === undefined ? {} : { ok: false, detail: troubled.trouble.message }),
-        },
+        healthOf('rabbitmq sending', sending, { over, needed: !over, trouble: verified.trouble }),
+        healthOf('rabbitmq consuming', consuming, { over, needed: sources.size > 0, trouble: troubled?.trouble }),
       ]
     },
     async close() {
@@ -245,51 +191,8 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
 /** How long a copy may take before the message itself is given back, without its tries. */
 const againMs = 10_000
 
-const unplaced = new MessagingError('internal', 'a message was not placed')
-
 const nameOf = ({ subscription: { source } }: OpenSource): string =>
   'pattern' in source ? source.pattern : source.name
-
-/** One connection to send on and one to consume on: the broker stops reading from a connection that sends when it is short of memory. */
-function openLinks(
-  settings: RabbitSettings,
-  context: DriverContext,
-  block: (reason: string | undefined) => void,
-): { readonly sending: Link; readonly consuming: Link } {
-  const { clock, connectTimeoutMs, report, clientId } = context
-  const away = new Set<string>()
-  const link = (role: string): Link =>
-    linkTo({
-      settings,
-      clock,
-      connectTimeoutMs,
-      name: `posthorn ${clientId} ${role}`,
-      events: {
-        up() {
-          if (away.delete(role) && away.size === 0) report({ event: 'connected' })
-        },
-        down(error) {
-          away.add(role)
-          report({ event: 'disconnected', error })
-        },
-        blocked(reason) {
-          if (role === 'sending') block(reason)
-          if (reason === undefined) {
-            if (away.delete('room') && away.size === 0) report({ event: 'connected' })
-            return
-          }
-          away.add('room')
-          const error = new MessagingError(
-            'throttled',
-            `RabbitMQ takes no messages: ${reason}; free memory or disk there`,
-          )
-          report({ event: 'disconnected', error })
-        },
-      },
-    })
-  const sending = link('sending')
-  return { sending, consuming: settings.connection === undefined ? link('consuming') : sending }
-}
 
 function refuse({ mode, from, group, source }: Subscription): void {
   if (mode === 'broadcast' && 'name' in source && mappingOf(source.on, source.name)?.stream !== undefined) return
