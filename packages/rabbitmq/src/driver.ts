@@ -21,7 +21,7 @@ import type { NoteStore } from './marks.ts'
 import { namesIn } from './names.ts'
 import { notesOf } from './notes.ts'
 import { mappingOf, type RabbitSettings } from './options.ts'
-import { placed } from './placing.ts'
+import { apart, lacksLadder, placed } from './placing.ts'
 import { routesOf } from './routes.ts'
 import { senderOn } from './sender.ts'
 import { type OpenSource, openSource, type SourceHost, type Tries } from './source.ts'
@@ -94,6 +94,18 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     return context.topology === 'declare' ? notesOf({ ...declaring, sender }, source.name, group) : undefined
   }
 
+  async function send(batch: readonly Dispatch[], signal: AbortSignal): Promise<readonly SendResult[]> {
+    const out = await placed(declaring, batch, signal)
+    const ready = out.filter((each): each is Outgoing => !(each instanceof MessagingError))
+    const results = await sender.send(ready, signal)
+    if (ready.length === out.length) return results
+    let next = 0
+    return out.map(
+      (each): SendResult =>
+        each instanceof MessagingError ? { ok: false, error: each } : (results[next++] as SendResult),
+    )
+  }
+
   return {
     lacks,
     client: {
@@ -117,14 +129,10 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
           "RabbitMQ's transactions are not atomic, so a batch cannot be sent all or none; use a store's outbox ({ tx })",
         )
       for (const [i, { topic }] of batch.entries()) if (i === 0 || topic !== batch[i - 1]?.topic) verified.sent(topic)
-      const out = await placed(declaring, batch, signal)
-      const ready = out.filter((each): each is Outgoing => !(each instanceof MessagingError))
-      if (ready.length === out.length) return sender.send(ready, signal)
-      const results = await sender.send(ready, signal)
-      let next = 0
-      return out.map(
-        (each): SendResult =>
-          each instanceof MessagingError ? { ok: false, error: each } : (results[next++] as SendResult),
+      return apart(
+        batch,
+        (message) => lacksLadder(declaring, message),
+        (part) => send(part, signal),
       )
     },
     async open(subscription, signal) {

@@ -48,3 +48,29 @@ function place({ names, routes }: Declaring, message: Dispatch, now: number): Ou
   if (descent !== undefined) properties.headers = { ...properties.headers, ...descent.headers }
   return { id: message.id, exchange, key, body: message.body, properties }
 }
+
+/** Whether a message must wait until levels of the delay ladder are made, which many others need not. */
+export function lacksLadder({ routes, context }: Declaring, message: Dispatch): boolean {
+  if (message.notBefore === undefined) return false
+  try {
+    const target = routes.place(message, context.clock.now())
+    return 'need' in target && target.need === 'level'
+  } catch {
+    // What cannot be placed at all is said where it is placed.
+    return false
+  }
+}
+
+/** Sends those of a batch that wait beside the others, so that they hold nobody up; results in the order of the batch. */
+export async function apart<M, R>(
+  batch: readonly M[],
+  waits: (message: M) => boolean,
+  send: (part: readonly M[]) => Promise<readonly R[]>,
+): Promise<readonly R[]> {
+  const late = batch.map(waits)
+  const held = batch.filter((_, i) => late[i])
+  if (held.length === 0 || held.length === batch.length) return send(batch)
+  const [first, rest] = await Promise.all([send(batch.filter((_, i) => !late[i])), send(held)])
+  let [nextFirst, nextRest] = [0, 0]
+  return late.map((waited) => (waited ? rest[nextRest++] : first[nextFirst++]) as R)
+}
