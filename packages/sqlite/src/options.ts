@@ -16,7 +16,7 @@ export interface SqliteOptions {
   readonly leaseMs?: number | undefined
   /** Settled messages of a topic that names no retention are kept this long. Default 7 days. */
   readonly retentionMs?: number | undefined
-  /** How often to look for what other processes wrote. Default 10 ms. */
+  /** Between two looks for what other processes wrote, while they write; the first of it wakes who waits at once. Default 10 ms. */
   readonly probeMs?: number | undefined
 }
 

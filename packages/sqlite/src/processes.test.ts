@@ -62,6 +62,17 @@ test('a source that waits is woken by what another process sends, and keys stay 
   await driver.close()
 })
 
+test('who waits is woken by the write of another process, not by the next look', async () => {
+  const path = freshPath()
+  const driver = await connected({ path, probeMs: 60_000 })
+  await driver.declare(topic, never)
+  const source = await driver.open(membership(topic, { order: 'key' }), never)
+  const receiving = source.receive(1, never)
+  start(path, 'send', '1')
+  expect(texts(await receiving)).toBe('0')
+  await driver.close()
+})
+
 test('processes that are killed while they send leave a sound file, each message whole or not there', async () => {
   const path = freshPath()
   const driver = await connected(path)

@@ -15,7 +15,7 @@ export interface Wake {
   stop(): void
 }
 
-/** After so many probes without any news the probing ends and the file is watched. */
+/** Where files cannot be watched: after so many probes without any news they come half as often. */
 const quietAfter = 20
 /** How often a watched file is probed all the same: an event may be lost. */
 const watchedMs = 1_000
@@ -31,9 +31,10 @@ interface Listener {
 }
 
 /**
- * `PRAGMA data_version` on the writing handle changes when any other handle has committed; it reads one word of shared memory (2.6 µs). While
- * there is news it is probed every `probeMs`: cheaper than an event for each commit. When there is none, the write-ahead log is watched, so
- * that a process that only waits costs next to nothing. Where watching is not to be had the probing goes on, half as often.
+ * `PRAGMA data_version` on the writing handle changes when any other handle has committed; it reads one word of shared memory (2.6 µs). Who
+ * waits is woken by the write-ahead log, which is watched. That costs more than a probe, so after each sign of life the watch rests for
+ * `probeMs`, and goes on resting while each probe finds news: of many commits a second one probe in `probeMs` sees all. Where watching is not to
+ * be had there are only probes.
  */
 class FileWake implements Wake {
   readonly #writer: Sql
@@ -45,7 +46,10 @@ class FileWake implements Wake {
   #watcher: FSWatcher | undefined
   /** Undefined until it was tried. */
   #watchable: boolean | undefined = process.platform === 'linux' || process.platform === 'darwin' ? undefined : false
-  #quiet = 0
+  /** Until the next probe; shorter than `probeMs` where a commit was announced and is not there yet. */
+  #restMs: number
+  /** Probes without news in a row; as if one had been at the start, so that watching begins at once. */
+  #quiet = 1
   #over = false
   /** Undefined until it was read: then the first probe calls everybody, which harms nobody. */
   #version: number | undefined
@@ -54,6 +58,7 @@ class FileWake implements Wake {
     this.#writer = writer
     this.#path = path
     this.#probeMs = probeMs
+    this.#restMs = probeMs
   }
 
   listen(touches: (topic: number) => boolean, call: () => void): () => void {
@@ -65,12 +70,12 @@ class FileWake implements Wake {
   }
 
   topics(touched: Iterable<number>): void {
-    this.#stir()
+    this.#stir(this.#probeMs)
     for (const topic of touched) for (const { touches, call } of [...this.#listeners]) if (touches(topic)) call()
   }
 
   held(): void {
-    this.#stir()
+    this.#stir(this.#probeMs)
     for (const { call } of [...this.#watchers]) call()
   }
 
@@ -85,6 +90,7 @@ class FileWake implements Wake {
     this.#quiet = now === this.#version ? this.#quiet + 1 : 0
     if (this.#quiet > 0) return
     this.#version = now
+    this.#restMs = this.#probeMs
     for (const { call } of [...this.#listeners]) call()
     for (const { call } of [...this.#watchers]) call()
   }
@@ -105,11 +111,12 @@ class FileWake implements Wake {
     }
   }
 
-  /** Something happens: back to probing. */
-  #stir(): void {
+  /** Something happens: the watch rests, and the next probe comes after `restMs` unless this one finds news. */
+  #stir(restMs: number): void {
     if (this.#watcher === undefined) return
     this.#unwatch()
     this.#quiet = 0
+    this.#restMs = restMs
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.probe()
@@ -123,10 +130,11 @@ class FileWake implements Wake {
 
   #startWatching(): void {
     try {
-      this.#watcher = watch(`${this.#path}-wal`, () => this.#stir())
+      // An event comes with the write, before the disk has it and others see it: the probes that follow grow apart from 1 ms on.
+      this.#watcher = watch(`${this.#path}-wal`, () => this.#stir(1))
       this.#watcher.on('error', () => {
         this.#watchable = false
-        this.#stir()
+        this.#stir(this.#probeMs)
       })
       this.#watchable = true
     } catch {
@@ -135,11 +143,13 @@ class FileWake implements Wake {
   }
 
   #next(): NodeJS.Timeout {
-    const idle = this.#quiet > quietAfter
-    if (idle && this.#watcher === undefined && this.#watchable !== false) this.#startWatching()
-    const ms = this.#watcher !== undefined ? watchedMs : idle ? 2 * this.#probeMs : this.#probeMs
+    const rested = this.#quiet > 0 && this.#restMs >= this.#probeMs
+    if (rested && this.#watcher === undefined && this.#watchable !== false) this.#startWatching()
+    const idle = this.#watchable === false && this.#quiet > quietAfter
+    const ms = this.#watcher !== undefined ? watchedMs : idle ? 2 * this.#probeMs : this.#restMs
     return setTimeout(() => {
       this.#timer = undefined
+      this.#restMs = Math.min(2 * this.#restMs, this.#probeMs)
       this.probe()
       this.#arm()
     }, ms)
