@@ -4,6 +4,7 @@ import {
   decodePairs,
   encodeHeaders,
   type Letter,
+  type Loss,
   type WireField,
   wireNames,
 } from '@posthorn/core/driver'
@@ -63,7 +64,7 @@ function text(value: Uint8Array): string {
 export interface Handing {
   readonly token: unknown
   readonly deliveryCount: number | undefined
-  readonly lost: AbortSignal | undefined
+  readonly lost: Loss | undefined
   readonly fence: bigint | undefined
 }
 const unhanded: Handing = { token: undefined, deliveryCount: undefined, lost: undefined, fence: undefined }

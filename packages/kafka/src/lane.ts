@@ -1,5 +1,5 @@
 import type { MessagingError } from '@posthorn/core'
-import type { Arrival } from '@posthorn/core/driver'
+import { type Arrival, Loss } from '@posthorn/core/driver'
 import { isRoomy } from './ahead.ts'
 import type { Partition, StoredRecord } from './clients/port.ts'
 import { arrivalOf, type Place } from './convert.ts'
@@ -81,8 +81,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
   const past = history(from)
   const most = delayed ? mostOpenDelayed : Math.max(mostOpen, 4 * window)
   /** One for all that is handed out: it goes together. */
-  const losing = new AbortController()
-  const { signal } = losing
+  const loss = new Loss()
   let bytes = 0
   let inHand = 0
   /** Handed out at least once. */
@@ -111,7 +110,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
     }
     item.inHand = true
     inHand++
-    const arrival = arrivalOf(item.record, place, { token: item, deliveryCount: item.starts, lost: signal, fence })
+    const arrival = arrivalOf(item.record, place, { token: item, deliveryCount: item.starts, lost: loss, fence })
     const lone = past.loneStarts(item)
     if (item.tried === undefined && lone === 0) return arrival
     return {
@@ -210,7 +209,7 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       self.drain()
       state = 'lost'
       inHand = 0
-      losing.abort(reason)
+      loss.lose(reason)
     },
     get lost() {
       return state === 'lost'

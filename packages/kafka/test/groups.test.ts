@@ -130,7 +130,7 @@ describe.each(clients)('%s', (client) => {
     expect(again.every(({ deliveryCount }) => deliveryCount === 2)).toBe(true)
     await until('the heir has committed', async () => (await committed(`${namespace}.g`, `${namespace}.orders`)) === 32)
     await proxy.restore()
-    await until('the zombie knows', () => held.every(({ lost }) => lost?.aborted === true), 30_000)
+    await until('the zombie knows', () => held.every(({ lost }) => lost?.reason !== undefined), 30_000)
     expect(new Set(await zombie.settle(held.map(({ token }) => ({ token, verdict: 'ack' }))))).toEqual(
       new Set(['stale']),
     )

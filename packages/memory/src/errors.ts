@@ -41,3 +41,8 @@ export function noPosition(position: string): MessagingError {
 export function aborted(what: string): MessagingError {
   return new MessagingError('aborted', `${what} was aborted by its signal; nothing was done`)
 }
+
+/** No longer in the hands of who received it. */
+export function takenBack(id: string): MessagingError {
+  return new MessagingError('stale', `the delivery of ${id} was taken back: its lease ended, or the group was moved`)
+}

@@ -1,5 +1,6 @@
 import type { Ordering } from '@posthorn/core'
 import type { Clock, Dispatch } from '@posthorn/core/driver'
+import { takenBack } from './errors.ts'
 import { Handed } from './handed.ts'
 import { emptyLane, firstLane, type Item, type Lane } from './lane.ts'
 import { Ring } from './ring.ts'
@@ -152,7 +153,7 @@ export function putBack(handed: Handed, notBefore: number, to: 'front' | 'back')
 /** Takes a delivery back because its lease ended; with it all that its member has of the same key, so that order holds. */
 export function takeBack(handed: Handed): void {
   for (const each of handed.item?.lane?.hands.slice() ?? [handed]) {
-    each.lose()
+    each.lost.lose(takenBack(each.id))
     putBack(each, 0, 'front')
   }
 }
@@ -171,7 +172,7 @@ export function rouse(group: Group): void {
 export function clear(group: Group): void {
   for (const member of group.members) {
     for (const handed of member.hands) {
-      handed.lose()
+      handed.lost.lose(takenBack(handed.id))
       release(handed)
     }
   }

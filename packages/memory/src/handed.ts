@@ -1,9 +1,9 @@
-import { type Arrival, type Failure, MessagingError } from '@posthorn/core/driver'
+import { type Arrival, type Failure, Loss } from '@posthorn/core/driver'
 import type { Member } from './group.ts'
 import type { Item } from './lane.ts'
 import type { Entry } from './topic.ts'
 
-/** A message in somebody's hands; its own token. A class, because one is made per delivery and `lost` only for who asks. */
+/** A message in somebody's hands; its own token. A class, because one is made per delivery. */
 export class Handed implements Arrival {
   readonly id: string
   readonly topic: string
@@ -27,12 +27,11 @@ export class Handed implements Arrival {
   readonly position: string
   readonly fence: bigint | undefined
   readonly foreign = false
+  readonly lost = new Loss()
   readonly item: Item | undefined
   readonly member: Member | undefined
   /** Epoch ms at which the lease ends. */
   leasedUntil: number
-  #lost: AbortController | undefined
-  #gone = false
 
   constructor(entry: Entry, item: Item | undefined, member: Member | undefined, leasedUntil: number) {
     const { message } = entry
@@ -60,27 +59,6 @@ export class Handed implements Arrival {
     this.item = item
     this.member = member
     this.leasedUntil = leasedUntil
-  }
-
-  get lost(): AbortSignal {
-    if (this.#lost === undefined) {
-      this.#lost = new AbortController()
-      if (this.#gone) this.#lost.abort(this.#reason())
-    }
-    return this.#lost.signal
-  }
-
-  /** The log takes the delivery back. */
-  lose(): void {
-    this.#gone = true
-    this.#lost?.abort(this.#reason())
-  }
-
-  #reason(): MessagingError {
-    return new MessagingError(
-      'stale',
-      `the delivery of ${this.id} was taken back: its lease ended, or the group was moved`,
-    )
   }
 }
 

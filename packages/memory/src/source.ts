@@ -1,6 +1,6 @@
 import type { Arrival, Dispatch, Settled, Settlement, Source, Subscription } from '@posthorn/core/driver'
 import { MessagingError } from '@posthorn/core/driver'
-import { aborted, closed } from './errors.ts'
+import { aborted, closed, takenBack } from './errors.ts'
 import { admit, clear, finish, type Group, type Member, putBack, rouse, take, takeBack } from './group.ts'
 import { Handed } from './handed.ts'
 import { endGroup, heldFrom, type Space, topicsOf } from './log.ts'
@@ -143,7 +143,7 @@ function settleOne(member: Member, settlement: Settlement): Settled {
   // What its member holds of the key behind it must not overtake it, also what is still on its way to the handler.
   for (const later of item?.lane?.hands.slice().reverse() ?? []) {
     if (later.item === undefined || later.item.entry.seq < (item?.entry.seq ?? 0)) continue
-    later.lose()
+    later.lost.lose(takenBack(later.id))
     handBack(later)
   }
   return 'ok'

@@ -127,8 +127,8 @@ class World {
     this.clock.advance(ms)
     for (const each of this.members) {
       for (const arrival of each.hand)
-        if (arrival.lost?.aborted === true) (this.sent.find(({ id }) => id === arrival.id) as Sent).hand = undefined
-      each.hand = each.hand.filter(({ lost }) => lost?.aborted !== true)
+        if (arrival.lost?.reason !== undefined) (this.sent.find(({ id }) => id === arrival.id) as Sent).hand = undefined
+      each.hand = each.hand.filter(({ lost }) => lost?.reason === undefined)
     }
   }
 

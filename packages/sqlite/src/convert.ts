@@ -5,6 +5,7 @@ import {
   decodeHeaders,
   encodeHeaders,
   type Failure,
+  Loss,
   MessagingError,
   type WireField,
 } from '@posthorn/core/driver'
@@ -137,36 +138,21 @@ export interface Progress {
   readonly lone: number | null
 }
 
-/** What one claim took, which is lost together: one signal for all of it, made for who asks. */
+/** What one claim took, which is lost together. */
 export class Lease {
   readonly claim: number
   readonly fence: bigint
-  #lost: AbortController | undefined
-  #gone = false
+  readonly lost = new Loss()
 
   constructor(claim: number) {
     this.claim = claim
     this.fence = BigInt(claim)
   }
 
-  get lost(): AbortSignal {
-    if (this.#lost === undefined) {
-      this.#lost = new AbortController()
-      if (this.#gone) this.#lost.abort(takenBack())
-    }
-    return this.#lost.signal
-  }
-
   /** Its deliveries are no longer this member's. */
   lose(): void {
-    if (this.#gone) return
-    this.#gone = true
-    this.#lost?.abort(takenBack())
+    this.lost.lose(new MessagingError('stale', 'the delivery was taken back: its lease ended, or the group was moved'))
   }
-}
-
-function takenBack(): MessagingError {
-  return new MessagingError('stale', 'the delivery was taken back: its lease ended, or the group was moved')
 }
 
 /** A message in somebody's hands, or shown; its own token. A class, because one is made per delivery. */
@@ -247,7 +233,7 @@ export class Delivery implements Arrival {
     this.copy = row[at.grp] != null
   }
 
-  get lost(): AbortSignal | undefined {
+  get lost(): Loss | undefined {
     return this.lease?.lost
   }
 }

@@ -1,6 +1,7 @@
 import type { Runtime } from '../broker/runtime.ts'
 import type { Arrival } from '../driver/envelope.ts'
-import { describe, MessagingError } from '../errors.ts'
+import type { Loss, LossListener } from '../driver/loss.ts'
+import { describe } from '../errors.ts'
 import { type Aside, aside } from './aside.ts'
 import { type Chain, type Handling, handling } from './handling.ts'
 import { type Lanes, lanes } from './lanes.ts'
@@ -14,7 +15,7 @@ import { stopped, Task } from './task.ts'
 const suspectFrom = 6
 
 /** What was received, until it is settled: lanes, handlers, waits between tries. */
-export class Workbench {
+export class Workbench implements LossListener {
   readonly counts = { handled: 0, failed: 0, givenBack: 0 }
   readonly #runtime: Runtime
   readonly #settings: Settings
@@ -24,9 +25,6 @@ export class Workbench {
   /** Wait in hand for their next try, with what cancels the wait. */
   readonly #suspended = new Map<Task, () => void>()
   readonly #gaveUp: (error: unknown) => void
-  /** Signals of lost deliveries that are listened to: each is shared by all that are lost together. */
-  readonly #heard = new WeakSet<AbortSignal>()
-  #lastHeard: AbortSignal | undefined
   #session: Session | undefined
   #closing = false
   #settling = 0
@@ -76,7 +74,7 @@ export class Workbench {
     const task = new Task(arrival, from, this.#laneOf(arrival), suspect && settings.mode === 'shared')
     from.hold(task)
     // Taken back between its arrival and now: whoever has it next will handle it.
-    if (arrival.lost?.aborted === true) {
+    if (arrival.lost?.reason !== undefined) {
       from.drop(task)
       return
     }
@@ -86,7 +84,7 @@ export class Workbench {
     }
     if (this.#isIdle()) this.#moves++
     this.#session = from
-    if (arrival.lost !== undefined && arrival.lost !== this.#lastHeard) this.#hear(arrival.lost, from)
+    arrival.lost?.hear(this)
     this.#lanes.add(task)
     this.#makeRoom(from)
   }
@@ -136,6 +134,16 @@ export class Workbench {
       this.#lanes.release(task)
     }
     for (const task of session.inHand) task.abort(reason)
+  }
+
+  /** What the broker took back of the session that is open; what an earlier one brought was told when that went. */
+  lost(loss: Loss): void {
+    for (const task of this.#session?.inHand ?? []) {
+      if (task.arrival.lost !== loss) continue
+      task.abort(loss.reason)
+      // What has started settles as stale; what has not is never started: the lanes meet it and find it over.
+      if (task.starts === 0) task.session.drop(task)
+    }
   }
 
   #run(task: Task): void {
@@ -212,23 +220,6 @@ export class Workbench {
   /** What came behind a message that goes back must go back, too, or it would overtake it. */
   #breakLane(task: Task): void {
     if (task.lane !== undefined) for (const each of this.#lanes.clearLane(task.lane)) void this.#giveBack(each)
-  }
-
-  #hear(lost: AbortSignal, from: Session): void {
-    this.#lastHeard = lost
-    if (this.#heard.has(lost)) return
-    this.#heard.add(lost)
-    const takenBack = (): void => {
-      for (const task of from.inHand) if (task.arrival.lost === lost) this.#takenBack(task)
-    }
-    lost.addEventListener('abort', takenBack, { once: true })
-  }
-
-  #takenBack(task: Task): void {
-    const { id, lost } = task.arrival
-    task.abort(lost?.reason ?? new MessagingError('stale', `the broker took message ${id} back`))
-    // What has started settles as stale; what has not is never started: the lanes meet it and find it over.
-    if (task.starts === 0) task.session.drop(task)
   }
 
   #laneOf(arrival: Arrival): string | undefined {

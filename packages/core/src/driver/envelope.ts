@@ -1,3 +1,5 @@
+import type { Loss } from './loss.ts'
+
 /** One failed start of a handler; times are epoch ms. */
 export interface Failure {
   readonly attempt: number
@@ -79,8 +81,8 @@ export interface Arrival extends Envelope {
   readonly position: string | undefined
   /** Rises with each hand-over of this message's key or lane. */
   readonly fence: bigint | undefined
-  /** Aborts when the broker takes the delivery back: a lost lease, a rebalance. */
-  readonly lost: AbortSignal | undefined
+  /** Tells when the broker takes the delivery back: a lost lease, a rebalance. Shared by what is taken back together. */
+  readonly lost: Loss | undefined
   /** Where no sender of ours put headers: `idempotent()` then asks for `by` if the id is not stable. */
   readonly foreign: boolean
 }

@@ -23,7 +23,7 @@ export const leases: Chapter = {
         const [again] = await other.hold(1)
         assert.equal(again?.id, held.id)
         assert.deepEqual(await slow.settle([{ token: held.token, verdict: 'ack' }]), ['stale'])
-        await stage.until('its holder was told', () => lost?.aborted)
+        await stage.until('its holder was told', () => lost?.reason)
         if (stage.traits.counts) assert.equal(again?.deliveryCount, 2)
         if (again !== undefined) await other.ack([again])
       },

@@ -191,7 +191,7 @@ async function watchOrder(stage: Stage, members: readonly Member[], count: numbe
         for (const arrival of got) {
           const key = arrival.key ?? ''
           const hand = hands.get(key)
-          if (arrival.lost?.aborted === true) continue
+          if (arrival.lost?.reason !== undefined) continue
           assert.ok(hand === undefined || hand.member === member, `${key} was in two hands at once`)
           if (hand === undefined) hands.set(key, { member, count: 1 })
           else hand.count++

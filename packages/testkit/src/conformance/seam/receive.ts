@@ -132,7 +132,7 @@ export const receive: Chapter = {
           members.map(async (member) => {
             while (seen.length < 40 && !stop.aborted) {
               const got = await member.receive(5, AbortSignal.any([stop, AbortSignal.timeout(100)]))
-              for (const each of got) if (each.lost?.aborted !== true) seen.push(each.id)
+              for (const each of got) if (each.lost?.reason === undefined) seen.push(each.id)
               await member.settle(got.map(({ token }) => ({ token, verdict: 'ack' })))
             }
           }),
