@@ -1,9 +1,10 @@
 // The classic mistakes of each pattern, by name: what breaks where somebody makes it, and does not here.
-import { connectAdapter, fixed, retry, topic } from '@posthorn/core'
-import { inboxWindowMs } from '@posthorn/core/driver'
+import { connectAdapter, exponential, fixed, retry, topic } from '@posthorn/core'
+import { defineStore, type Held, inboxWindowMs, partsOf } from '@posthorn/core/driver'
 import { memory } from '@posthorn/memory'
 import { describe, expect, it } from 'vitest'
 import { idempotent } from './idempotent.ts'
+import { rateLimit } from './rate-limit.ts'
 import { rig } from './rig.ts'
 
 const work = topic<{ n: number }>('work', { groups: [{ name: 'g', order: 'key' }], key: ({ n }) => String(n % 2) })
@@ -19,10 +20,51 @@ describe('outbox', () => {
         await broker.store.transaction(async (tx) => {
           for (const n of [0, 1, 2]) await broker.producer().send(work, { n }, { tx })
         })
+        await clock.advance(1_000)
+        // Holding the transaction open while it sends: who died in the middle of it keeps nobody from writing.
+        await broker.store.transaction((tx) => broker.producer().send(work, { n: 3 }, { tx }))
         await clock.advance(90_000)
-        expect([...seen].sort()).toEqual([0, 1, 2])
+        expect([...seen].sort()).toEqual([0, 1, 2, 3])
         await broker.close()
       }
+  })
+
+  it('a notification as the only trigger: what nobody was told of is found all the same', async () => {
+    const silent = (held: Held): Held => ({ ...held, watch: () => () => {} })
+    const { broker, clock } = await rig({ apart: true, faults: { held: silent } })
+    const seen: number[] = []
+    await broker.consume(work, { group: 'g', order: 'key' }, async ({ body }) => void seen.push(body.n))
+    await clock.advance(1_000)
+    await broker.store.transaction((tx) => broker.producer().send(work, { n: 0 }, { tx }))
+    await clock.advance(5_000)
+    expect(seen).toEqual([0])
+    await broker.close()
+  })
+
+  it('a lease shorter than the publish deadline: a slow relay is not overtaken by another', async () => {
+    let slow = true
+    let sends = 0
+    const { broker, clock, takes, another } = await rig({
+      apart: true,
+      faults: {
+        send: (send) => async (batch, control) => {
+          sends += batch.length
+          if (slow) await takes(9_500)
+          return send(batch, control)
+        },
+      },
+    })
+    await another()
+    const seen: number[] = []
+    await broker.consume(work, { group: 'g', order: 'key' }, async ({ body }) => void seen.push(body.n))
+    await broker.store.transaction((tx) => broker.producer().send(work, { n: 0 }, { tx }))
+    await clock.advance(9_000)
+    expect(seen).toEqual([])
+    await clock.advance(5_000)
+    slow = false
+    await clock.advance(60_000)
+    expect([seen, sends]).toEqual([[0], 1])
+    await broker.close()
   })
 
   it('serial cursor: what commits later than its successor is not skipped', async () => {
@@ -63,6 +105,21 @@ describe('outbox', () => {
 })
 
 describe('inbox', () => {
+  it('the note in one store, the effect in another: refused where the store has no transaction for both', async () => {
+    const { broker } = await rig()
+    const parts = { ...partsOf(broker.store), transaction: undefined }
+    const apart = await connectAdapter(
+      memory(),
+      { log: false, store: defineStore(parts), singleHost: true },
+      { inbox: idempotent },
+    )
+    await expect(
+      apart.consume(work, { group: 'g', guarantee: 'exactly-once-effects' }, async () => {}),
+    ).rejects.toThrow(/keeps no inbox in a transaction; give connect\(\) store/)
+    await apart.close()
+    await broker.close()
+  })
+
   it('check-then-insert: copies that run at the same time have one effect', async () => {
     const { broker, clock, another } = await rig()
     const plain = topic<{ n: number }>('plain', { groups: ['g'] })
@@ -88,6 +145,28 @@ describe('inbox', () => {
 })
 
 describe('retries', () => {
+  it('a storm without jitter: what fails together does not come again together', async () => {
+    const { broker, clock } = await rig()
+    const plain = topic<number>('plain', { groups: ['g'] })
+    const again: number[] = []
+    const from = clock.now()
+    const use = [retry({ attempts: 3, backoff: exponential({ firstMs: 1_000, maxMs: 60_000 }) })]
+    await broker.consume(plain, { group: 'g', concurrency: 500, use }, async ({ attempt }) => {
+      if (attempt === 1) throw new Error('down')
+      again.push(clock.now() - from)
+    })
+    await broker.producer().sendBatch(
+      plain,
+      Array.from({ length: 500 }, (_, n) => ({ body: n })),
+    )
+    for (let ms = 0; ms < 1_200; ms += 10) await clock.advance(10)
+    expect(again).toHaveLength(500)
+    // Full jitter over a second: of ten equal parts none has a quarter of all.
+    const parts = Array.from({ length: 10 }, (_, n) => again.filter((at) => Math.floor(at / 100) === n).length)
+    expect(Math.max(...parts)).toBeLessThan(125)
+    await broker.close()
+  })
+
   it('a counter in memory: the failures go with the message to the next process', async () => {
     const { broker, clock, another } = await rig()
     const starts: number[] = []
@@ -118,7 +197,6 @@ describe('backlog', () => {
       plain,
       Array.from({ length: 1_000 }, (_, n) => ({ body: { n } })),
     )
-    const { rateLimit } = await import('./rate-limit.ts')
     let handled = 0
     await broker.consume(
       plain,

@@ -1,6 +1,15 @@
 // For the tests of this package: drivers and stores that die at a given call, as a killed process does: before or after the deed, and without a word.
 import type { Adapter, Store } from '@posthorn/core'
-import { type Claims, defineAdapter, defineStore, type Held, partsOf, planOf, type Traits } from '@posthorn/core/driver'
+import {
+  type Claims,
+  type Driver,
+  defineAdapter,
+  defineStore,
+  type Held,
+  partsOf,
+  planOf,
+  type Traits,
+} from '@posthorn/core/driver'
 
 /** When a process dies: at its n-th call, before or after the call has had its effect. */
 export interface Death {
@@ -45,16 +54,27 @@ export function mortalStore(store: Store, lived: Lived): Store {
   })
 }
 
-/** The adapter with other traits, and as one process sees it: its sends and what it does to dead letters may be its last. */
-export function mortalAdapter(adapter: Adapter, lived: Lived, traits: Partial<Traits> = {}): Adapter {
+/** The adapter as one process sees it: its sends and what it does to dead letters may be its last. It may have other traits, and send as it should not. */
+export function mortalAdapter(
+  adapter: Adapter,
+  lived: Lived,
+  {
+    traits = {},
+    send: changed = (send) => send,
+  }: {
+    readonly traits?: Partial<Traits> | undefined
+    readonly send?: ((send: Driver['send']) => Driver['send']) | undefined
+  } = {},
+): Adapter {
   const plan = planOf(adapter)
   return defineAdapter(adapter.name, adapter.capabilities, {
     ...plan,
     traits: { ...plan.traits, ...traits },
     async connect(context) {
       const driver = await plan.connect(context)
+      const send = changed((batch, options) => driver.send(batch, options))
       const mortal: Pick<typeof driver, 'send' | 'shelf'> = {
-        send: (batch, options) => lived(() => driver.send(batch, options)),
+        send: (batch, options) => lived(() => send(batch, options)),
         shelf(topic, group) {
           const shelf = driver.shelf(topic, group)
           return {

@@ -1,6 +1,15 @@
 // For the tests of this package: a broker in memory whose time stands still unless it is moved.
 import { type Adapter, type Broker, type ConnectOptions, connectAdapter, type Store } from '@posthorn/core'
-import { type Clock, pause, planOf, type Traits } from '@posthorn/core/driver'
+import {
+  type Clock,
+  type Driver,
+  defineStore,
+  type Held,
+  partsOf,
+  pause,
+  planOf,
+  type Traits,
+} from '@posthorn/core/driver'
 import { type MemoryClient, memory } from '@posthorn/memory'
 import { idempotent } from './idempotent.ts'
 import { openKeeper } from './keeper.ts'
@@ -9,9 +18,20 @@ import { slots } from './slots.ts'
 
 let logs = 0
 
+/** What is wrong in a world. */
+interface Faults {
+  readonly send?: ((send: Driver['send']) => Driver['send']) | undefined
+  /** Of a store that is apart. */
+  readonly held?: ((held: Held) => Held) | undefined
+}
+
 /** A broker with the patterns, its clock in hand. `apart`: its store is one of its own, so that messages are relayed. */
 export async function rig(
-  options: ConnectOptions & { readonly apart?: boolean; readonly traits?: Partial<Traits> } = {},
+  options: ConnectOptions & {
+    readonly apart?: boolean
+    readonly traits?: Partial<Traits>
+    readonly faults?: Faults
+  } = {},
 ): Promise<{
   readonly broker: Broker
   readonly clock: MemoryClient
@@ -20,9 +40,10 @@ export async function rig(
   /** Another process on the same log and store; it may die. */
   readonly another: (death?: Death) => Promise<Broker>
 }> {
-  const { apart = false, traits, ...connect } = options
+  const { apart = false, traits, faults = {}, ...connect } = options
   const log = `rig-${++logs}`
-  const adapter = (lived = life(undefined)): Adapter => mortalAdapter(memory({ log, clock: 'manual' }), lived, traits)
+  const adapter = (lived = life(undefined)): Adapter =>
+    mortalAdapter(memory({ log, clock: 'manual' }), lived, { traits, send: faults.send })
   const open = (store?: Store, lived?: ReturnType<typeof life>): Promise<Broker> =>
     connectAdapter(
       adapter(lived),
@@ -36,7 +57,8 @@ export async function rig(
   }
   if (!apart) return { broker: first, clock, takes, another: (death) => open(undefined, life(death)) }
   // The same log's store as another object: to the broker it is not its own, so what is held there is relayed.
-  const store = { ...first.store }
+  const parts = partsOf(first.store)
+  const store = defineStore({ ...parts, held: faults.held?.(parts.held as Held) ?? parts.held, close: async () => {} })
   return { broker: await open(store), clock, takes, another: (death) => another(store, death) }
 
   // One life for both: the process that dies takes its driver and its store with it.
