@@ -1,5 +1,5 @@
 // For the tests of this package: a broker in memory whose time stands still unless it is moved.
-import { type Adapter, type Broker, type ConnectOptions, connectAdapter, type Store } from '@posthorn/core'
+import { type Adapter, type Broker, type ConnectOptions, connectAdapter, type Parts, type Store } from '@posthorn/core'
 import {
   type Clock,
   type Driver,
@@ -44,13 +44,15 @@ export async function rig(
   const log = `rig-${++logs}`
   const adapter = (lived = life(undefined)): Adapter =>
     mortalAdapter(memory({ log, clock: 'manual' }), lived, { traits, send: faults.send })
-  const open = (store?: Store, lived?: ReturnType<typeof life>): Promise<Broker> =>
+  const patterns = { openKeeper, inbox: idempotent, slots }
+  const open = (store?: Store, lived?: ReturnType<typeof life>, parts: Parts = patterns): Promise<Broker> =>
     connectAdapter(
       adapter(lived),
       { log: false, ...(store === undefined ? {} : { store, singleHost: true }), ...connect },
-      { openKeeper, inbox: idempotent, slots },
+      parts,
     )
-  const first = await open()
+  // Where the store is apart it only lends it: it relays nothing.
+  const first = await open(undefined, undefined, apart ? {} : patterns)
   const clock = first.driver.client as MemoryClient
   const takes = async (ms: number): Promise<void> => {
     await pause(planOf(adapter()).clock as Clock, ms)
