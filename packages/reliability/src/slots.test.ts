@@ -6,7 +6,8 @@ import { rig } from './rig.ts'
 import { slots } from './slots.ts'
 
 const work = topic<number>('work', { groups: ['g'] })
-const limited = (group: number) => ({ group: 'g', order: 'none', concurrency: { process: 8, group } }) as const
+const limited = (group: number) =>
+  ({ group: 'g', order: 'none', window: 16, concurrency: { process: 8, group } }) as const
 const options = limited(3)
 
 /** Handlers that take 50 ms, and how many run at once in all processes. */
