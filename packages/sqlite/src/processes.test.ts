@@ -44,6 +44,30 @@ test('what a killed process held comes to another when its lease ends, in order,
   await driver.close()
 })
 
+test('what a frozen process held goes to another when its lease ends; thawed, it settles and extends nothing of it', async () => {
+  const path = freshPath()
+  const driver = await connected({ path, leaseMs: 300 })
+  await driver.declare(topic, never)
+  await driver.send(
+    ['1', '2', '3'].map((text) => message('orders', text, { key: 'k' })),
+    { signal: never },
+  )
+  const child = start(path, 'hold')
+  expect(await said(child)).toBe('1 2 3')
+  child.kill('SIGSTOP')
+  const source = await driver.open(membership(topic, { order: 'key' }), never)
+  const got = await source.receive(10, never)
+  expect(texts(got)).toBe('1 2 3')
+  const answer = said(child)
+  child.send('settle')
+  child.kill('SIGCONT')
+  expect(await answer).toBe('stale stale stale stale stale stale')
+  // Neither took anything from who holds them now.
+  expect(await source.settle(got.map(({ token }) => ({ token, verdict: 'ack' })))).toEqual(['ok', 'ok', 'ok'])
+  expect((await driver.lag(topic, 'g', never)).backlog).toBe(0)
+  await driver.close()
+})
+
 test('a source that waits is woken by what another process sends, and keys stay in order', async () => {
   const path = freshPath()
   const driver = await connected(path)

@@ -10,10 +10,16 @@ process.on('disconnect', () => process.exit(1))
 if (what === 'open') {
   process.send?.('open', () => process.exit(0))
 } else if (what === 'hold') {
-  // Takes, and never settles.
+  // Takes, and settles when it is told to.
   const source = await driver.open(membership(topic, { order: 'key' }), never)
   const got = await source.receive(100, never)
   process.send?.(texts(got))
+  process.on('message', async () => {
+    const tokens = got.map(({ token }) => token)
+    const extended = (await source.extend?.(tokens)) ?? []
+    const settled = await source.settle(tokens.map((token) => ({ token, verdict: 'ack' })))
+    process.send?.([...extended, ...settled].join(' '))
+  })
   setInterval(() => {}, 1_000)
 } else if (what === 'send') {
   for (let n = 0; n < Number(count); n++)
