@@ -13,7 +13,7 @@ interface Order {
   readonly by: string
 }
 
-const [file = '', folder = '', name = '', quotaText = '0', paceText = '0'] = process.argv.slice(2)
+const [file = '', folder = '', name = '', quotaText = '0', paceText = '0', frozenText = '0'] = process.argv.slice(2)
 const quota = Number(quotaText)
 const batchSize = 10
 
@@ -51,6 +51,8 @@ async function send(n: number): Promise<void> {
     key,
     // Between sends with and without a transaction or a delay no order is claimed.
     seq: kind === 'plain' ? n : undefined,
+    // While the process is frozen it cannot keep any.
+    deadlineMs: 10_000 + Number(frozenText),
     due: delayMs === undefined ? undefined : ledger.now() + delayMs,
     hash: fingerprint({ body: JSON.stringify(body), key, tag: undefined, headers: {} }),
     groups: ['billing'],
