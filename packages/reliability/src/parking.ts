@@ -60,6 +60,7 @@ export function parking(held: Held, { clock, relay, topicOf }: KeeperContext) {
             tries: 0,
           },
         ])
+      if (draining) releasing.wake()
     },
     async parked(topic: string, group: string, key: string, id: string): Promise<boolean> {
       const first = await head(parkLane(topic, group, key))

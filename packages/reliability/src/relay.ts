@@ -19,7 +19,7 @@ function due(row: ClaimedRow): Pick<ClaimedRow, 'message' | 'topic'> {
  * crash between repeats it. What can never be sent becomes a dead letter of no group and frees its lane.
  */
 export function relaying(held: Held, { clock, events, relay }: KeeperContext, left: (row: ClaimedRow) => void) {
-  const sending = rounds(held, clock, 'ready', most, async (rows) => {
+  const send = async (rows: readonly ClaimedRow[]): Promise<void> => {
     const results = await relay(rows.map(due))
     await Promise.all(
       rows.map(async (row, i) => {
@@ -31,7 +31,8 @@ export function relaying(held: Held, { clock, events, relay }: KeeperContext, le
         else await later(row)
       }),
     )
-  })
+  }
+  const sending = rounds(held, clock, 'ready', most, send, { watching: true })
   const sweeping = rounds(held, clock, 'sent', most, async (rows) => {
     await Promise.all(rows.map(({ ref, fence }) => held.change(ref, { state: 'sent', fence }, undefined)))
   })

@@ -7,8 +7,8 @@ const leaseMs = 30_000
 const longestMs = 5_000
 
 /**
- * Works off the rows of one state as they fall due: woken by the store, by the next due time, and now and then on its own. One round at a
- * time; what a round throws is tried again with the next.
+ * Works off the rows of one state as they fall due: woken by the next due time, now and then on its own, and by the store where somebody waits for what has just
+ * been put away. One round at a time; what a round throws is tried again with the next.
  */
 export function rounds(
   held: Held,
@@ -16,6 +16,7 @@ export function rounds(
   state: HeldState,
   max: number,
   work: (rows: readonly ClaimedRow[]) => Promise<void>,
+  { watching = false }: { readonly watching?: boolean } = {},
 ): { readonly close: () => Promise<void>; readonly wake: () => void } {
   let closed = false
   let running: Promise<void> | undefined
@@ -32,8 +33,8 @@ export function rounds(
       const rows = await held.claim({ state, now: clock.now(), max, leaseMs })
       if (rows.length > 0) await work(rows)
       if (closed) return
-      // A full hand, or the head of a lane that has left: there may be more.
-      if (rows.length === 0 && !again) break
+      // After a full hand there may be more, and behind the head of a lane that has left.
+      if (rows.length < max && rows.every(({ lane }) => lane === undefined) && !again) break
     }
     const due = await held.nextDue(state)
     sleep(Math.min(Math.max((due ?? Number.POSITIVE_INFINITY) - clock.now(), 1), longestMs))
@@ -52,13 +53,14 @@ export function rounds(
         if (again) wake()
       })
   }
-  const unwatch = held.watch(wake)
+  // Each look costs two questions, and each commit would be one: what is due in a minute can wait for its time.
+  const unwatch = watching ? held.watch(wake) : undefined
   wake()
   return {
     wake,
     async close() {
       closed = true
-      unwatch()
+      unwatch?.()
       cancel()
       await running
     },
