@@ -10,10 +10,13 @@ export type KafkaClientName = (typeof kafkaClients)[number]
 export const clientOf = (leg: number): KafkaClientName => (leg % 2 === 0 ? 'kafkajs' : 'platformatic')
 
 /**
- * A service on a Kafka of this checkout, by one client. One proxy stands before a single node, since a node has one address that it tells its
+ * A service on a Kafka of this checkout, whose members take turns in using these clients. One proxy stands before a single node, since a node has one address that it tells its
  * clients. A cluster is reached without: its nodes fail.
  */
-export async function kafkaService(broker: string, client: KafkaClientName): Promise<Service & AsyncDisposable> {
+export async function kafkaService(
+  broker: string,
+  clients: readonly KafkaClientName[],
+): Promise<Service & AsyncDisposable> {
   await ensure(broker)
   const nodes = nodesOf(broker).map((node) => portsOfNode(broker, node))
   const [first] = nodes
@@ -21,14 +24,13 @@ export async function kafkaService(broker: string, client: KafkaClientName): Pro
     to: { host: '127.0.0.1', port: first?.['proxied'] as number },
     listen: first?.['proxy'] as number,
   })
-  const at = (ports: readonly number[]): string =>
-    `kafka://${ports.map((port) => `127.0.0.1:${port}`)}?client=${client}`
-  const direct = at(nodes.map((ports) => ports['plain'] as number))
-  const through = nodes.length === 1 ? at([proxy.port]) : direct
+  const plain = nodes.map((ports) => ports['plain'] as number)
+  const through = nodes.length === 1 ? [proxy.port] : plain
+  const at = (ports: readonly number[], member: number): string =>
+    `kafka://${ports.map((port) => `127.0.0.1:${port}`)}?client=${clients[member % clients.length]}`
   return {
-    direct,
-    sendingUrl: through,
-    consumingUrl: through,
+    direct: at(plain, 0),
+    urlOf: (_does, member) => at(through, member),
     sending: proxy,
     consuming: proxy,
     delays: false,

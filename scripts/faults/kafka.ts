@@ -27,6 +27,6 @@ await runCampaign({
   messages: 200_000,
   legs: 6,
   faults,
-  service: (leg) => kafkaService(broker, clientOf(leg)),
+  service: (leg) => kafkaService(broker, [clientOf(leg)]),
   about: { broker: 'Kafka 4.3.1, one KRaft node', clients: 'odd legs by kafkajs, even legs by @platformatic/kafka' },
 })

@@ -13,8 +13,7 @@ export async function rabbitService(broker: string, options?: StartOptions): Pro
   const through = ({ port }: FaultProxy): string => at(ports.length === 1 ? [port] : ports)
   return {
     direct: at(ports),
-    sendingUrl: through(sending),
-    consumingUrl: through(consuming),
+    urlOf: (does) => through(does === 'send' ? sending : consuming),
     sending,
     consuming,
     delays: true,

@@ -41,16 +41,17 @@ const member = fileURLToPath(new URL('./service-member.ts', import.meta.url))
 const readyMs = 40_000
 const leaveMs = 20_000
 
-/** An empty crew; `ordersOf` says what a member of that name is given. */
-export function crewOf(ordersOf: (name: string, does: MemberOrders['does']) => MemberOrders): Crew {
+/** An empty crew; `ordersOf` says what a member of that name and number is given. */
+export function crewOf(ordersOf: (name: string, does: MemberOrders['does'], member: number) => MemberOrders): Crew {
   const places: Place[] = []
   const accidents: string[] = []
   let over = false
   let count = 0
 
   const join = async (does: MemberOrders['does']): Promise<Place> => {
-    const name = `${does}${++count}`
-    const place = placeOf(ordersOf(name, does), (what) => {
+    const member = ++count
+    const name = `${does}${member}`
+    const place = placeOf(ordersOf(name, does, member), (what) => {
       if (!over) accidents.push(`${name} ${what}`)
     })
     places.push(place)

@@ -22,6 +22,7 @@ export interface MemberOrders {
   readonly paceMs: number
   /** Whether some are delayed. */
   readonly delays: boolean
+  readonly sendTimeoutMs?: number | undefined
 }
 
 /** What a member is told. */
@@ -115,7 +116,7 @@ await ledger.end({ closeMs: ledger.now() - from })
 process.exit(0)
 
 async function send(): Promise<void> {
-  const producer = broker.producer()
+  const producer = broker.producer({ sendTimeoutMs: orders.sendTimeoutMs })
   const one = async (n: number): Promise<void> => {
     const id = `${name}-${n}`
     const key = `${name}-k${n % keys}`

@@ -8,15 +8,15 @@ import type { FaultProxy } from '../../packages/testkit/src/proxy/proxy.ts'
 import { randomFrom } from './random.ts'
 import { type Crew, crewOf } from './service-crew.ts'
 import type { Fault } from './service-faults.ts'
+import type { MemberOrders } from './service-member.ts'
 import { work, workGroups } from './service-work.ts'
 
 /** Where a service finds its broker. */
 export interface Service {
   /** Past the proxies, for whoever takes stock at the end. */
   readonly direct: string
-  /** Through the proxies. */
-  readonly sendingUrl: string
-  readonly consumingUrl: string
+  /** Through the proxies, for the member of that number. */
+  urlOf(does: MemberOrders['does'], member: number): string
   readonly sending: FaultProxy
   readonly consuming: FaultProxy
   /** Whether the broker delays by itself. */
@@ -33,6 +33,8 @@ export interface ServiceRun {
   readonly folder: string
   /** How long the sending is stretched for each fault. */
   readonly msPerFault: number
+  /** Deadline of a send; undefined: the default, which some faults outlast, so that sends end as unknown. */
+  readonly sendTimeoutMs?: number | undefined
 }
 
 /** What a run showed. */
@@ -58,8 +60,8 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
   const namespace = `faults-${process.pid}-${Math.round(from)}`
   const ledger = fileLedger(folder, 'run', { durable: false })
   const quota = Math.ceil(messages / senders)
-  const crew = crewOf((name, does) => ({
-    url: does === 'send' ? service.sendingUrl : service.consumingUrl,
+  const crew = crewOf((name, does, member) => ({
+    url: service.urlOf(does, member),
     namespace,
     folder,
     name,
@@ -68,6 +70,7 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
     // Twenty at a time; some are left for the end.
     paceMs: Math.floor((faults.length * run.msPerFault) / (quota / 20)),
     delays: service.delays,
+    sendTimeoutMs: run.sendTimeoutMs,
   }))
   const stuck: string[] = []
   try {
@@ -94,6 +97,7 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
     groups: workGroups,
     ordered: ['billing'],
     // At least once: after a fault a message may come again, and there is no inbox.
+    deadlineMs: run.sendTimeoutMs,
     allow: ['duplicate-effect'],
     limits: { recoveryMs },
   })

@@ -36,6 +36,8 @@ export async function kafkaDriver<Client>(
   const sources = new Set<OpenSource>()
   const places = new Map<string, ReadonlyMap<string, number>>()
   const instanceOf = instances(settings.instance)
+  /** Memberships whose consumers could not take leave of their group, by group and consumer. */
+  const former = new Map<string, string>()
   const closing = new AbortController()
   const now = (): number => clock.now()
 
@@ -98,9 +100,15 @@ export async function kafkaDriver<Client>(
       const base = { cluster: mine, clock, names }
       const instance = mode === 'shared' ? instanceOf(names.group(spec, group)) : undefined
       let source: OpenSource | undefined
+      const me = `${mode} ${group} ${subscription.member}`
       const forget = (): void => {
         instance?.free()
         if (source !== undefined) sources.delete(source)
+      }
+      const closed = (left: string): void => {
+        forget()
+        if (left === '') former.delete(me)
+        else former.set(me, left)
       }
       const { sessionMs, drainMs } = settings
       try {
@@ -108,7 +116,15 @@ export async function kafkaDriver<Client>(
           mode === 'shared'
             ? await groupSource(
                 subscription,
-                { ...base, sessionMs, instance, drainMs, transact: outgoing.transact, closed: forget },
+                {
+                  ...base,
+                  sessionMs,
+                  instance,
+                  drainMs,
+                  transact: outgoing.transact,
+                  former: former.get(me) ?? '',
+                  closed,
+                },
                 signal,
               )
             : await privateSource(subscription, {

@@ -33,9 +33,12 @@ export interface MemberEvents {
 export interface GroupMember {
   /** Our place; undefined while there is none. */
   readonly place: Member | undefined
+  /** By which the group knows us; '' before it does. */
+  readonly id: string
   /** Asks for a new assignment, because what we own or want has changed. */
   rejoin(): void
-  leave(): Promise<void>
+  /** Resolves with the id under which the group may still count us, because we could not take leave of it; '' where it does not. */
+  leave(): Promise<string>
 }
 
 /** How long a joining that is under way is waited for at the end. */
@@ -50,6 +53,8 @@ export function groupMember(
     readonly sessionMs: number
     /** Keeps our place while we are away for less than a session. */
     readonly instance: Instance | undefined
+    /** The id of this consumer's last membership, of which it could not take leave: as another member we would wait until that one has timed out. */
+    readonly former: string
   },
   events: MemberEvents,
 ): GroupMember {
@@ -60,12 +65,16 @@ export function groupMember(
   let wanted = false
   let place: Member | undefined
   /** Outlives a rejoining; '' where the coordinator must give us a new one. */
-  let id = ''
+  let id = context.former
 
   const lose = (): void => {
-    id = ''
     place = undefined
     events.expelled()
+  }
+  /** The group no longer knows us. */
+  const forgotten = (): void => {
+    id = ''
+    lose()
   }
   const join = async (): Promise<void> => {
     const node = await cluster.coordinator('group', group)
@@ -110,7 +119,7 @@ export function groupMember(
         const fault = faultOf(error)
         if (fault.type === 'REBALANCE_IN_PROGRESS') return
         if (superseded(fault)) throw fault
-        if (expelled(fault)) return lose()
+        if (expelled(fault)) return forgotten()
         if (moved(fault)) cluster.forget({ coordinator: group })
         if (clock.now() - seen > sessionMs) {
           lose()
@@ -130,10 +139,10 @@ export function groupMember(
         const fault = faultOf(error)
         if (closing.signal.aborted) return
         if (superseded(fault)) {
-          lose()
+          forgotten()
           return events.failed(instance?.lost() ?? messagingError(fault, `the place in ${group} was lost`))
         }
-        if (expelled(fault)) lose()
+        if (expelled(fault)) forgotten()
         else if (fault.type !== 'REBALANCE_IN_PROGRESS') {
           if (moved(fault)) cluster.forget({ coordinator: group })
           failingSince ??= clock.now()
@@ -151,6 +160,9 @@ export function groupMember(
     get place() {
       return place
     },
+    get id() {
+      return instance === undefined ? id : ''
+    },
     rejoin() {
       wanted = true
       wake.abort()
@@ -160,12 +172,15 @@ export function groupMember(
       // A joining that is under way ends as a member, for which the others would wait: that one has to leave.
       await Promise.race([serving, pause(clock, leavingMs)])
       const last = id
-      // An instance that leaves would not find its place again.
-      if (last !== '' && instance === undefined)
-        await cluster
-          .coordinator('group', group)
-          .then((node) => cluster.wire.leave(node, { group, generation: -1, member: last, instance: undefined }))
-          .catch(() => {})
+      // An instance that leaves would not find its place again, and needs no id for it.
+      if (last === '' || instance !== undefined) return ''
+      try {
+        const node = await cluster.coordinator('group', group)
+        await cluster.wire.leave(node, { group, generation: -1, member: last, instance: undefined })
+        return ''
+      } catch (error) {
+        return expelled(faultOf(error)) ? '' : last
+      }
     },
   }
 }

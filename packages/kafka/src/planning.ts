@@ -14,7 +14,7 @@ export interface Note {
   readonly agreed: Agreement
   /** What this member knows to exist: a change of it makes the group assign anew. */
   readonly known: string
-  /** Of this consumer alone: who comes back in the place of another is heard anew. */
+  /** Of this source alone: who comes back in the place of another, or in its own, is heard anew and told nothing that is over. */
   readonly member: string
   /** Where this member asks the whole group to go on. */
   readonly seek: { readonly id: string; readonly topics: readonly string[]; readonly to: From } | undefined

@@ -46,7 +46,10 @@ export interface SourceContext {
   readonly instance: Instance | undefined
   readonly drainMs: number
   readonly transact: Transact
-  readonly closed: () => void
+  /** The id of the membership of which this consumer's last source could not take leave; '' where there is none. */
+  readonly former: string
+  /** `left` is the same, of this source. */
+  readonly closed: (left: string) => void
 }
 
 const commitEveryMs = 500
@@ -67,6 +70,7 @@ export async function groupSource(
   const group = names.group(spec, subscription.group)
   const agreed = agreementOf(subscription)
   const closing = new AbortController()
+  const me = `${subscription.member} ${newId(clock.now())}`
   const topics = subscribed(subscription, cluster, names)
   const out = outlet(() => held.lanes, clock, subscription.window)
   const broken = (fault: Fault): void => out.fail(messagingError(fault, `reading ${what} for ${group} stopped`))
@@ -113,7 +117,7 @@ export async function groupSource(
   const noteNow = (): Note => ({
     agreed,
     known,
-    member: subscription.member,
+    member: me,
     from: Object.fromEntries(first.map((topic) => [topic, from])),
     seek,
   })
@@ -190,17 +194,17 @@ export async function groupSource(
   const close = async (): Promise<void> => {
     for (const each of held.lanes) each.drain()
     reader.close()
-    const end = async (): Promise<void> => {
+    const end = async (): Promise<string> => {
       await held.commit('clean').catch(() => {})
-      await member?.leave()
+      return (await member?.leave()) ?? ''
     }
-    await Promise.race([end(), pause(clock, 3_000)])
+    const left = await Promise.race([end(), pause(clock, 3_000)])
     closing.abort()
     const ended = new MessagingError('closed', `the consumer of ${what} in ${group} was closed`)
     held.loseAll(ended)
     out.fail(ended)
     await cluster.wire.close()
-    context.closed()
+    context.closed(typeof left === 'string' ? left : (member?.id ?? ''))
   }
   const self: GroupSource = {
     group,

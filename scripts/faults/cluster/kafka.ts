@@ -15,7 +15,7 @@ await runCampaign({
   faults: nodesOf(broker).map((node) => killed(broker, node)),
   // On a busy machine a node needs a minute and more to come back.
   msPerFault: 120_000,
-  service: (leg) => kafkaService(broker, clientOf(leg)),
+  service: (leg) => kafkaService(broker, [clientOf(leg)]),
   about: {
     broker: 'Kafka 4.3.1, three KRaft nodes, min.insync.replicas 2',
     clients: 'odd legs by kafkajs, even legs by @platformatic/kafka',
