@@ -119,6 +119,8 @@ const configuration = (variant: Variant, site: Site, process: Process): string =
     'share.coordinator.state.topic.min.isr': enough,
     'share.coordinator.state.topic.num.partitions': 4,
     'group.initial.rebalance.delay.ms': 0,
+    // Tests wait for the end of sessions.
+    'group.min.session.timeout.ms': 1000,
     // A node that was killed comes back only when its old registration has run out (9 s by default).
     'broker.session.timeout.ms': 4000,
     'broker.heartbeat.interval.ms': 500,

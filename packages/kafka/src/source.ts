@@ -182,11 +182,15 @@ export async function groupSource(
 
   const noted = async (item: Item, what: 'mark' | 'unmark'): Promise<Settled> => {
     if (item.lane.lost || !item.inHand) return 'stale'
+    // While the group is assigned anew nothing can be noted.
+    if (member?.place === undefined) return 'unknown'
     item.lane[what](item)
     try {
       await held.commit()
       return item.lane.lost ? 'stale' : 'ok'
     } catch {
+      // Whether it was noted is unknown: the next commit says what is so.
+      item.lane.unmark(item)
       return 'unknown'
     }
   }

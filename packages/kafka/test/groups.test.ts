@@ -118,7 +118,7 @@ describe.each(clients)('%s', (client) => {
     const direct = await connect(namespace, { client })
     await direct.declare(topic, signal())
     const proxy = await proxied()
-    const behind = await connect(namespace, { client, brokers: `127.0.0.1:${proxy.port}`, sessionTimeoutMs: 6_000 })
+    const behind = await connect(namespace, { client, brokers: `127.0.0.1:${proxy.port}`, sessionTimeoutMs: 3_000 })
     await direct.send(many(32), { signal: signal() })
     const zombie = await open(behind, topic)
     const held = await receive(zombie, 32)
@@ -136,6 +136,24 @@ describe.each(clients)('%s', (client) => {
     )
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     expect(await committed(`${namespace}.g`, `${namespace}.orders`)).toBe(32)
+  })
+
+  test('who could not take leave of its group is back at once, as the member that it was', {
+    timeout: 60_000,
+  }, async () => {
+    const proxy = await proxied()
+    const driver = await connect(name(), { client, brokers: `127.0.0.1:${proxy.port}`, sessionTimeoutMs: 30_000 })
+    await driver.declare(topic, signal())
+    const source = await open(driver, topic, { member: 'one' })
+    proxy.refuse()
+    proxy.cut()
+    await expect(source.receive(1, AbortSignal.timeout(20_000))).rejects.toMatchObject({ code: 'unavailable' })
+    await source.close()
+    await proxy.restore()
+    await driver.send(many(16), { signal: signal() })
+    // As another member it would wait for the end of its own session, longer than an opening may take here.
+    const again = await open(driver, topic, { member: 'one' })
+    expect((await eat(again, 16)).length).toBe(16)
   })
 
   test('what retention took is told, and reading goes on at what is left', { timeout: 60_000 }, async () => {

@@ -66,16 +66,21 @@ export function handling(
   }
 
   function handle(task: Task): void {
-    task.starts++
     if (before.concerns(task))
       before.go(task).then(
-        (brought) => (brought === 'go' ? begin(task) : finish(task, brought)),
+        (brought) => {
+          if (brought !== 'go') finish(task, brought)
+          // Taken back while it was looked at.
+          else if (task.over) finish(task, 'stale')
+          else begin(task)
+        },
         (error: unknown) => ends.fault(task, error),
       )
     else begin(task)
   }
 
   function begin(task: Task): void {
+    task.starts++
     let body: unknown
     try {
       body = decodeBody(parts ?? partsNamed(task.arrival.topic), task.arrival)

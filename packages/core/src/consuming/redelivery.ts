@@ -143,8 +143,13 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
     async mark(task: Task): Promise<'go' | Brought> {
       const { source } = task.session
       if (source.mark !== undefined) {
-        const marked = await source.mark(task.arrival.token)
-        return marked === 'ok' ? 'go' : marked
+        const { token } = task.arrival
+        const marked = await source.mark(token).catch(() => 'unknown' as const)
+        if (marked === 'ok') return 'go'
+        // It has not started. Without an answer it is asked again; what is no longer ours leaves the hand.
+        return marked === 'unknown'
+          ? { waitMs: secondThoughtMs }
+          : task.session.settle(task, { token, verdict: 'nack' })
       }
       if (task.arrival.lone > 0 && !begun(task)) {
         // The acknowledgement of what it was copied from must be on its way, or both would come back.
