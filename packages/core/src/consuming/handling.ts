@@ -70,8 +70,8 @@ export function handling(
       before.go(task).then(
         (brought) => {
           if (brought !== 'go') finish(task, brought)
-          // Taken back while it was looked at.
-          else if (task.over) finish(task, 'stale')
+          // Taken back while it was looked at; at most once it is out of hand by now anyhow.
+          else if (task.over && !atMostOnce) finish(task, 'stale')
           else begin(task)
         },
         (error: unknown) => ends.fault(task, error),
