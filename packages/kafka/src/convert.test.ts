@@ -1,4 +1,5 @@
 import type { Dispatch } from '@posthorn/core/driver'
+import { plainMessage } from '@posthorn/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { visibility } from './clients/aborted.ts'
@@ -6,25 +7,7 @@ import type { StoredRecord } from './clients/port.ts'
 import { arrivalOf, parsePosition, positionOf, recordOf } from './convert.ts'
 
 const now = 1_800_000_000_000
-const message: Dispatch = {
-  id: 'id-1',
-  topic: 'orders',
-  key: undefined,
-  tag: undefined,
-  headers: {},
-  body: Buffer.from('x'),
-  contentType: undefined,
-  sentAt: now,
-  expiresAt: undefined,
-  priority: undefined,
-  version: undefined,
-  generation: 0,
-  failures: 0,
-  history: [],
-  lone: 0,
-  replyTo: undefined,
-  correlationId: undefined,
-}
+const message: Dispatch = plainMessage({ id: 'id-1', topic: 'orders', sentAt: now })
 const place = { topic: 'orders', kafkaTopic: 'ns.orders', partition: 3 }
 const stored = (given: Dispatch, key?: string): StoredRecord => {
   const record = recordOf(given, now, key)

@@ -1,4 +1,5 @@
 // What the tests of this folder stand on: connections to the real broker, with and without a proxy before it.
+
 import { randomBytes } from 'node:crypto'
 import { ensure, portsOfNode } from '@posthorn/brokers'
 import type {
@@ -12,7 +13,7 @@ import type {
   TopicSpec,
 } from '@posthorn/core/driver'
 import { newId, planOf, systemClock } from '@posthorn/core/driver'
-import { type FaultProxy, faultProxy } from '@posthorn/testkit'
+import { type FaultProxy, faultProxy, plainMessage } from '@posthorn/testkit'
 import { onTestFinished } from 'vitest'
 import { type KafkaOptions, kafka } from '../src/index.ts'
 import { removeTopics } from './topics.ts'
@@ -75,26 +76,13 @@ export function topicOf(over: Partial<TopicSpec> = {}): TopicSpec {
 }
 
 export function message(n: number, over: Partial<Dispatch> = {}): Dispatch {
-  return {
+  return plainMessage({
     id: newId(Date.now()),
     topic: 'orders',
-    key: undefined,
-    tag: undefined,
-    headers: {},
     body: Buffer.from(`${n}`),
-    contentType: undefined,
     sentAt: Date.now(),
-    expiresAt: undefined,
-    priority: undefined,
-    version: undefined,
-    generation: 0,
-    failures: 0,
-    history: [],
-    lone: 0,
-    replyTo: undefined,
-    correlationId: undefined,
     ...over,
-  }
+  })
 }
 
 /** A member of group `g`, with what was reported to it; closed when the test is over. */

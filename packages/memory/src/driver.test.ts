@@ -1,5 +1,6 @@
 import type { Dispatch, Driver, Source, Subscription, TopicSpec } from '@posthorn/core/driver'
 import { planOf } from '@posthorn/core/driver'
+import { plainMessage as message } from '@posthorn/testkit'
 import { describe, expect, test } from 'vitest'
 import { fromUrl, type MemoryOptions, memory } from './index.ts'
 
@@ -12,26 +13,6 @@ const spec = (over: Partial<TopicSpec> = {}): TopicSpec => ({
   keyed: true,
   priority: undefined,
   on: undefined,
-  ...over,
-})
-const message = (over: Partial<Dispatch> = {}): Dispatch => ({
-  id: 'id',
-  topic: 't',
-  key: undefined,
-  tag: undefined,
-  headers: {},
-  body: Buffer.from('x'),
-  contentType: undefined,
-  sentAt: undefined,
-  expiresAt: undefined,
-  priority: undefined,
-  version: undefined,
-  generation: 0,
-  failures: 0,
-  history: [],
-  lone: 0,
-  replyTo: undefined,
-  correlationId: undefined,
   ...over,
 })
 

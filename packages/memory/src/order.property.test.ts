@@ -1,4 +1,5 @@
 import { type Arrival, type Dispatch, planOf, type Source, type TopicSpec } from '@posthorn/core/driver'
+import { plainMessage } from '@posthorn/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { memory } from './index.ts'
@@ -128,24 +129,4 @@ test('whatever three members do, a key is in one hand, its messages are acknowle
   )
 })
 
-function message(key: string, n: number): Dispatch {
-  return {
-    id: `${n}`,
-    topic: 't',
-    key,
-    tag: undefined,
-    headers: {},
-    body: Buffer.from(`${n}`),
-    contentType: undefined,
-    sentAt: undefined,
-    expiresAt: undefined,
-    priority: undefined,
-    version: undefined,
-    generation: 0,
-    failures: 0,
-    history: [],
-    lone: 0,
-    replyTo: undefined,
-    correlationId: undefined,
-  }
-}
+const message = (key: string, n: number): Dispatch => plainMessage({ id: `${n}`, key, body: Buffer.from(`${n}`) })

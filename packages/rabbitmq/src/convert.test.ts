@@ -1,4 +1,5 @@
 import { type Dispatch, newId } from '@posthorn/core/driver'
+import { plainMessage } from '@posthorn/testkit'
 import type { Message, MessageProperties } from 'amqplib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -7,25 +8,7 @@ import { mark } from './frames.ts'
 import { namesIn } from './names.ts'
 
 const names = namesIn('n')
-const plain: Dispatch = {
-  id: 'id',
-  topic: 't',
-  key: undefined,
-  tag: undefined,
-  headers: {},
-  body: Buffer.from('x'),
-  contentType: undefined,
-  sentAt: undefined,
-  expiresAt: undefined,
-  priority: undefined,
-  version: undefined,
-  generation: 0,
-  failures: 0,
-  history: [],
-  lone: 0,
-  replyTo: undefined,
-  correlationId: undefined,
-}
+const plain: Dispatch = plainMessage()
 const carried = (properties: object, over: Partial<Message['fields']> = {}): Message => ({
   content: Buffer.from('x'),
   fields: { deliveryTag: 1, redelivered: false, exchange: '', routingKey: '0.t', ...over },

@@ -1,6 +1,7 @@
 import {
   type ConsumeExtension,
   type Delivery,
+  type Explanation,
   type HandleBatch,
   MessagingError,
   type Middleware,
@@ -102,31 +103,34 @@ export function idempotent(options: IdempotentOptions = {}): ConsumeExtension {
     // A table of the user's own forgets when the user does.
     windowMs: own === undefined ? windowMs : Number.POSITIVE_INFINITY,
     transactional: mode !== 'claim',
-    promises(subscribed) {
-      const { parts, kind } = choice(subscribed)
-      if (kind === 'claim')
-        return [
-          {
-            promise: 'idempotent',
-            how: 'store',
-            detail: `a claim on the ${parts.name} store, best effort: a crash between the effect and its mark repeats the effect`,
-            cost: 'two round trips per message',
-          },
-        ]
-      const where =
-        table === undefined
-          ? `an inbox row, remembered for ${windowMs} ms,`
-          : `a row of your table ${table.name}, for as long as you keep it,`
-      return [
-        {
-          promise: 'idempotent',
-          how: 'store',
-          detail: `${where} in the handler's own transaction on the ${parts.name} store${parts.oneWriter === true ? '; such handlers write one at a time' : ''}`,
-          cost: `one row in the commit that the handler makes anyway${subscribed.batch ? '; a batch has one commit, and where one of its messages fails each has its own' : ''}`,
-        },
-      ]
-    },
+    promises: (subscribed) => [promised(subscribed, choice(subscribed), windowMs, table?.name)],
   })
+}
+
+/** How a subscription's promise is met, and at which price. */
+function promised(
+  subscribed: Subscribed,
+  { parts, kind }: { readonly parts: StoreParts; readonly kind: 'transaction' | 'claim' },
+  windowMs: number,
+  table: string | undefined,
+): Explanation['promises'][number] {
+  if (kind === 'claim')
+    return {
+      promise: 'idempotent',
+      how: 'store',
+      detail: `a claim on the ${parts.name} store, best effort: a crash between the effect and its mark repeats the effect`,
+      cost: 'two round trips per message',
+    }
+  const where =
+    table === undefined
+      ? `an inbox row, remembered for ${windowMs} ms,`
+      : `a row of your table ${table}, for as long as you keep it,`
+  return {
+    promise: 'idempotent',
+    how: 'store',
+    detail: `${where} in the handler's own transaction on the ${parts.name} store${parts.oneWriter === true ? '; such handlers write one at a time' : ''}`,
+    cost: `one row in the commit that the handler makes anyway${subscribed.batch ? '; a batch has one commit, and where one of its messages fails each has its own' : ''}`,
+  }
 }
 
 function check({ mode, table, again }: IdempotentOptions, windowMs: number): void {

@@ -2,16 +2,16 @@ import type { Runtime } from '../broker/runtime.ts'
 import { compose } from '../compose.ts'
 import type { Clock } from '../driver/clock.ts'
 import type { PatternSpec, Subscription, TopicSpec } from '../driver/seam.ts'
-import { describe, isMessagingError, MessagingError } from '../errors.ts'
+import { describe, MessagingError } from '../errors.ts'
 import { innerOf, type Subscribed } from '../extension.ts'
 import type { Middleware, Next } from '../face/extending.ts'
 import type { BatchOptions, Delivery, HandleBatch, Verdict } from '../face/handling.ts'
-import type { Source } from '../face/messages.ts'
 import { type Batched, batched } from './batches.ts'
 import { type Chain, verdictOf } from './handling.ts'
 import { Intake } from './intake.ts'
 import { session } from './session.ts'
 import { type Settings, subscribed } from './settings.ts'
+import { type Rest, resting, steered } from './steering.ts'
 import { Workbench } from './workbench.ts'
 
 /** A subscription at work: the one loop behind `consume`, `respond` and `replay`. */
@@ -83,43 +83,6 @@ export async function startEngine(
   return engineOf(runtime, settings, intake, bench, rest, () => failure)
 }
 
-/** Who wants a consumer to rest: it goes on when nobody does. */
-function resting(intake: Intake) {
-  const wanted = new Set<unknown>()
-  return {
-    get wanted(): boolean {
-      return wanted.size > 0
-    },
-    pause(by: unknown): void {
-      wanted.add(by)
-      intake.pause()
-    },
-    resume(by: unknown): void {
-      if (wanted.delete(by) && wanted.size === 0) intake.resume()
-    },
-  }
-}
-
-/** Hands the wheel to those extensions that want it. */
-function steered(runtime: Runtime, settings: Settings, known: Subscribed, rest: ReturnType<typeof resting>): void {
-  for (const { steer } of settings.use.map(innerOf))
-    steer?.(known, {
-      pause: () => rest.pause(steer),
-      resume: () => rest.resume(steer),
-      backlog: (of, group) => backlogOf(runtime, of, group, known.stopping),
-    })
-}
-
-async function backlogOf(runtime: Runtime, of: Source, group: string, signal: AbortSignal): Promise<number> {
-  const spec = await runtime.resolve(of, signal)
-  try {
-    return (await runtime.driver.lag(spec, group, signal)).backlog
-  } catch (error) {
-    if (isMessagingError(error, 'not-found')) return 0
-    throw error
-  }
-}
-
 /** A handler that takes many at once. */
 export interface BatchHandler {
   readonly options: BatchOptions
@@ -171,7 +134,7 @@ function engineOf(
   settings: Settings,
   intake: Intake,
   bench: Workbench,
-  rest: ReturnType<typeof resting>,
+  rest: Rest,
   failure: () => unknown,
 ): Engine {
   const { counts } = bench

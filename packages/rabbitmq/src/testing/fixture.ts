@@ -1,4 +1,5 @@
 // Drivers, topics and messages for tests against the real broker.
+
 import { randomBytes } from 'node:crypto'
 import {
   type Arrival,
@@ -12,6 +13,7 @@ import {
   systemClock,
   type TopicSpec,
 } from '@posthorn/core/driver'
+import { plainMessage } from '@posthorn/testkit'
 import { afterAll, afterEach } from 'vitest'
 import { type RabbitClient, type RabbitOptions, rabbitmq } from '../index.ts'
 import { managementOf } from './management.ts'
@@ -70,26 +72,15 @@ export function fixtureOn(name: string, url: string): Fixture {
       on: undefined,
       ...over,
     }),
-    message: (topic, over = {}) => ({
-      id: newId(Date.now()),
-      topic: topic.name,
-      key: undefined,
-      tag: undefined,
-      headers: {},
-      body: Buffer.from('{}'),
-      contentType: 'application/json',
-      sentAt: Date.now(),
-      expiresAt: undefined,
-      priority: undefined,
-      version: undefined,
-      generation: 0,
-      failures: 0,
-      history: [],
-      lone: 0,
-      replyTo: undefined,
-      correlationId: undefined,
-      ...over,
-    }),
+    message: (topic, over = {}) =>
+      plainMessage({
+        id: newId(Date.now()),
+        topic: topic.name,
+        body: Buffer.from('{}'),
+        contentType: 'application/json',
+        sentAt: Date.now(),
+        ...over,
+      }),
     open: (driver, topic, over = {}) =>
       driver.open(
         {

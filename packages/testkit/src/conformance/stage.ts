@@ -18,6 +18,7 @@ import type {
   Traits,
 } from '@posthorn/core/driver'
 import { newId, planOf, systemClock } from '@posthorn/core/driver'
+import { plainMessage } from '../plain-message.ts'
 import type { Harness } from './harness.ts'
 import { until, within } from './waiting.ts'
 
@@ -159,26 +160,15 @@ export async function setStage(
       return { driver, topic }
     },
     open: (driver, source, wish = {}) => settingUp(openMember(stage, driver, source, wish)),
-    message: (topic, wish = {}) => ({
-      id: newId(clock.now()),
-      topic: typeof topic === 'string' ? topic : topic.name,
-      key: undefined,
-      tag: undefined,
-      headers: {},
-      body: Buffer.from('{}'),
-      contentType: 'application/json',
-      sentAt: clock.now(),
-      expiresAt: undefined,
-      priority: undefined,
-      version: undefined,
-      generation: 0,
-      failures: 0,
-      history: [],
-      lone: 0,
-      replyTo: undefined,
-      correlationId: undefined,
-      ...wish,
-    }),
+    message: (topic, wish = {}) =>
+      plainMessage({
+        id: newId(clock.now()),
+        topic: typeof topic === 'string' ? topic : topic.name,
+        body: Buffer.from('{}'),
+        contentType: 'application/json',
+        sentAt: clock.now(),
+        ...wish,
+      }),
     messages: (topic, count, wish = () => ({})) =>
       Array.from({ length: count }, (_, n) => stage.message(topic, { body: Buffer.from(`${n}`), ...wish(n) })),
     async send(driver, messages, wish = {}) {
