@@ -38,8 +38,8 @@ export function queueOf(path: string): Queue {
   let holders: Job[] = []
   const heard = new WeakSet<AbortSignal>()
   const dropAborted = (): void => {
+    if (!works.some(isAborted) && !holders.some(isAborted)) return
     const gone = [...works, ...holders].filter(isAborted)
-    if (gone.length === 0) return
     works = works.filter((job) => !isAborted(job))
     holders = holders.filter((job) => !isAborted(job))
     // What was queued was not begun, so this is certain.
@@ -54,8 +54,10 @@ export function queueOf(path: string): Queue {
       return holders[0]
     },
     add: (job) => void (job.run === undefined ? holders : works).push(job),
-    works: (most) => works.slice(0, most),
-    worked: (count) => void works.splice(0, count),
+    works: (most) => (works.length > most ? works.slice(0, most) : works),
+    worked(count) {
+      works = works.length > count ? works.slice(count) : []
+    },
     served: () => void holders.shift(),
     dropAborted,
     dropOlder(ms, error) {
