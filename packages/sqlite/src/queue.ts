@@ -12,7 +12,10 @@ export interface Job {
   readonly since: number
 }
 
-/** What waits to be written: work that shares transactions, and beside it who wants one of his own. Whatever leaves by an abort, or for having waited too long, is rejected. */
+/**
+ * What waits to be written: work that shares transactions, and beside it who wants one of his own. Whatever leaves by an abort, or for having
+ * waited too long, is rejected.
+ */
 export interface Queue {
   readonly length: number
   /** The next who wants a transaction of his own. */
@@ -54,7 +57,7 @@ export function queueOf(path: string): Queue {
       return holders[0]
     },
     add: (job) => void (job.run === undefined ? holders : works).push(job),
-    works: (most) => (works.length > most ? works.slice(0, most) : works),
+    works: (most) => works.slice(0, most),
     worked(count) {
       works = works.length > count ? works.slice(count) : []
     },

@@ -17,8 +17,9 @@ interface Opening {
 /** A transaction on the file: of `store.transaction`, or on the application's own handle. */
 export class SqliteTransaction implements Transaction {
   readonly #opening: Opening
+  /** A commit waits for no statement that is under way, so those that come late are refused. */
   #over = false
-  /** Of statements that are under way; a commit waits for none, so it refuses those that come late. */
+
   constructor(opening: Opening) {
     this.#opening = opening
   }
