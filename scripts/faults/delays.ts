@@ -1,12 +1,14 @@
-// `pnpm test:faults delays [--broker=rabbitmq-tls] [--messages=2000] [--restarts=3]`: how late delayed messages come on RabbitMQ's ladder, in peace, and where the
-// broker is killed (SIGKILL) and started again while they fall due; never early. Figures in `evidence/rabbitmq-delays.json`.
+// `pnpm test:faults delays [--broker=rabbitmq-tls] [--messages=2000] [--restarts=3] [--queues=0] [--wake]`: how late delayed messages come on RabbitMQ's ladder, in
+// peace, and where the broker is killed (SIGKILL) and started again while they fall due; never early. Figures in `evidence/rabbitmq-delays.json`.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { connectAdapter } from '../../packages/core/src/index.ts'
 import { connect, topic } from '../../packages/posthorn/src/index.ts'
-import { ensure, killNode, portsOfNode } from '../brokers/lifecycle.ts'
+import { type RabbitClient, rabbitmq } from '../../packages/rabbitmq/src/index.ts'
+import { control, ensure, killNode, portsOfNode } from '../brokers/lifecycle.ts'
 import { checkout } from '../brokers/places.ts'
 import { randomFrom } from './random.ts'
 import { restarted } from './service-faults.ts'
@@ -17,11 +19,22 @@ const { values } = parseArgs({
     broker: { type: 'string', default: 'rabbitmq-tls' },
     messages: { type: 'string', default: '2000' },
     restarts: { type: 'string', default: '3' },
+    // Others on the broker: the more there are, the longer a broker before 4.3 has queues and no bindings when it starts.
+    queues: { type: 'string', default: '0' },
+    // Whether an operator touches a policy after a restart, as the guide says.
+    wake: { type: 'boolean', default: false },
   },
 })
 const name = values.broker
 /** Longest delay; with the ladder's levels below it. */
 const longestMs = 20_000
+
+/** What a run was made with. */
+interface Setting {
+  readonly broker: string
+  readonly queues: number
+  readonly wake: boolean
+}
 
 interface Figures {
   readonly messages: number
@@ -61,7 +74,8 @@ async function round(
   await Promise.all(sends)
   const away = await fault
   // Three minutes is what the broker itself may wait before it tries again.
-  for (const end = Date.now() + 240_000; came.size < due.size && Date.now() < end; ) await sleep(100)
+  for (const end = Date.now() + 240_000; came.size < due.size && Date.now() < end; await sleep(1_000))
+    if (values.wake && away !== undefined) await wake()
   await broker.close()
   const figures = (chosen: (at: number) => number | undefined): Figures => {
     const late = [...due].flatMap(([n, at]) => {
@@ -88,7 +102,25 @@ async function round(
   }
 }
 
+/** Sets and clears a policy of the ladder's queues: each change makes the broker try again what found no way. */
+async function wake(): Promise<void> {
+  const policy = ['posthorn-wake', '~delay[.]', '{"delivery-limit":1000000000}', '--apply-to', 'queues']
+  await control(name, ['set_policy', ...policy])
+  await control(name, ['clear_policy', 'posthorn-wake'])
+}
+
+/** Quorum queues that nobody uses. */
+async function fill(count: number): Promise<void> {
+  const url = `amqp://guest:guest@127.0.0.1:${portsOfNode(name)['amqp']}`
+  const broker = await connectAdapter(rabbitmq({ url }), { log: false })
+  const channel = await (broker.driver.client as RabbitClient).sending?.createChannel()
+  for (let n = 0; n < count; n++)
+    await channel?.assertQueue(`delays-other-${n}`, { arguments: { 'x-queue-type': 'quorum' } })
+  await broker.close()
+}
+
 await ensure(name)
+await fill(Number(values.queues))
 const messages = Number(values.messages)
 const peace = (await round(1, messages, async () => undefined)).all
 console.log('in peace', JSON.stringify(peace))
@@ -105,18 +137,22 @@ for (let n = 0; n < Number(values.restarts); n++) {
 }
 const file = join(checkout, 'evidence/rabbitmq-delays.json')
 const before = existsSync(file)
-  ? (JSON.parse(readFileSync(file, 'utf8')) as { readonly runs: readonly { broker: string }[] }).runs
+  ? (JSON.parse(readFileSync(file, 'utf8')) as { readonly runs: readonly Setting[] }).runs
   : []
+const setting: Setting = { broker: name, queues: Number(values.queues), wake: values.wake }
 const run = {
-  broker: name,
+  ...setting,
   date: new Date().toISOString().slice(0, 10),
   commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: checkout, encoding: 'utf8' }).trim(),
   peace,
   whileAway: restarts,
 }
 const evidence = {
-  command: 'pnpm test:faults delays [--broker=NAME]',
-  runs: [...before.filter(({ broker }) => broker !== name), run],
+  command: 'pnpm test:faults delays [--broker=NAME] [--queues=N] [--wake]',
+  runs: [
+    ...before.filter((each) => each.broker !== name || each.queues !== setting.queues || each.wake !== setting.wake),
+    run,
+  ],
 }
 writeFileSync(file, `${JSON.stringify(evidence, undefined, 2)}\n`)
 process.exitCode =

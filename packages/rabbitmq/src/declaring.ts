@@ -45,8 +45,8 @@ export async function declareTopic(on: Declaring, spec: TopicSpec, signal: Abort
     else await verify(channel, mapping, context.topology, about)
     for (const { name, order, filter } of spec.groups)
       await establishGroup(on, channel, spec, mapping, planOf(spec, name, order, filter))
-    if (mapping === undefined) await heard(on, channel, heardOf(spec, spec.groups.length > 0))
   })
+  if (mapping === undefined) await heard(on, heardOf(spec, spec.groups.length > 0), signal)
   routes.addTopic(spec, mapping)
 }
 
@@ -95,19 +95,18 @@ export async function declareGroup(
   if ('name' in source && mappingOf(source.on, name) === undefined)
     await note(on, [cardOf(source, { name: group, order })], signal)
   if ('pattern' in source) await listen(on, signal)
-  return onChannel(on.link, context.clock, `declaring group ${group} of ${name}`, signal, async (channel) => {
-    if ('name' in source) {
-      const mapping = mappingOf(source.on, name)
-      const queues = await establishGroup(on, channel, source, mapping, planOf(source, group, order, filter))
-      if (mapping === undefined) await heard(on, channel, heardOf(source, true))
-      return queues
-    }
+  const about = `declaring group ${group} of ${name}`
+  const queues = await onChannel(on.link, context.clock, about, signal, async (channel) => {
+    if ('name' in source)
+      return establishGroup(on, channel, source, mappingOf(source.on, name), planOf(source, group, order, filter))
     const plan: GroupPlan = { topic: name, group, order, partitions: 1, filter, priority: undefined }
     await establish(channel, patternPlan(names, plan, settings), context.topology, `group ${group} of pattern ${name}`)
     const queue = names.queue(name, group)
     routes.addPatternGroup(name, group, queue)
     return [queue]
   })
+  if ('name' in source && mappingOf(source.on, name) === undefined) await heard(on, heardOf(source, true), signal)
+  return queues
 }
 
 async function establishGroup(

@@ -30,7 +30,9 @@ export interface Names {
   shelf(topic: string, group: string | undefined): string
   /** Feeds readers that do not count as a group: patterns, broadcast. Only there where somebody has read so. */
   readonly all: string
-  /** Says that all topics that were there before `all` are linked to it. */
+  /** Exchange, and a queue once somebody reads so: what is sent to it tells by coming back that nobody does. */
+  readonly readers: string
+  /** Says that all topics that were there before the first reader are linked to `all`. */
   readonly linked: string
   /** Where the delay ladder ends. */
   readonly delivery: string
@@ -74,6 +76,7 @@ export function namesIn(namespace: string): Names {
     marks: (topic, group) => of(topic, `@${escapeName(group)}~marks`),
     shelf: (topic, group) => (group === undefined ? `${prefix}~unroutable` : of(topic, `@${escapeName(group)}~dead`)),
     all: `${prefix}~all`,
+    readers: `${prefix}~readers`,
     linked: `${prefix}~all~linked`,
     delivery: `${prefix}~delivery`,
     book: `${prefix}~topics`,

@@ -60,11 +60,25 @@ export function topicPlan(names: Names, topic: string, partitions: number): read
 }
 
 /** What feeds readers that are no group. Made by the first of them: the broker pays for it with each message of each topic. */
-export function readersStep({ all }: Names): Exchange {
+export function feedStep({ all }: Names): Exchange {
   return { do: 'exchange', name: all, type: 'topic' }
 }
 
-/** Says that what was there before the readers' exchange is linked to it. */
+/** Where whoever declares asks whether there are such readers. */
+export function askingStep({ readers }: Names): Exchange {
+  return { do: 'exchange', name: readers, type: 'fanout', open: true }
+}
+
+/** By which they hear that there are. */
+export function readingPlan(names: Names): readonly [Extract<Step, { readonly do: 'queue' }>, Binding] {
+  const queue = names.readers
+  return [
+    { do: 'queue', name: queue, args: { ...quorum, 'x-max-length': 1 } },
+    { do: 'bind', queue, to: names.readers, key: '' },
+  ]
+}
+
+/** Says that what was there before the first reader is linked. */
 export function linkedStep({ linked }: Names): Exchange {
   return { do: 'exchange', name: linked, type: 'fanout' }
 }

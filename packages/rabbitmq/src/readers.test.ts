@@ -1,9 +1,10 @@
 // Readers that are no group: their exchange is there only where somebody reads so, and then misses nothing, whoever came first.
-import { ensure } from '@posthorn/brokers'
+import { ensure, logs } from '@posthorn/brokers'
 import type { Driver, DriverContext, Source, TopicSpec } from '@posthorn/core/driver'
 import { type Channel, connect } from 'amqplib'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { namesIn } from './names.ts'
+import { readingPlan } from './plan.ts'
 import { fixtureOn } from './testing/fixture.ts'
 import { managementOf } from './testing/management.ts'
 
@@ -55,6 +56,8 @@ describe('the exchange of readers', () => {
     const found = await bindingsOf(names.topic(topic.name))
     expect(found.length).toBe(8)
     expect(found.filter(({ destination_type }) => destination_type === 'exchange')).toEqual([])
+    const told = logs('rabbitmq', 500).map(({ text }) => text)
+    expect(told.filter((text) => text.includes(names.all) || text.includes(names.readers))).toEqual([])
   })
 
   it('hears of each topic, though reader and group come at the same moment', async () => {
@@ -84,7 +87,11 @@ describe('the exchange of readers', () => {
     const topic = fixture.topic()
     await driver.declare(topic, forever)
     const { all } = namesIn(namespace)
-    await (await byHand()).assertExchange(all, 'topic', { internal: true })
+    // As it is when a reader ends before it has linked anything.
+    const channel = await byHand()
+    await channel.assertExchange(all, 'topic', { internal: true })
+    for (const step of readingPlan(namesIn(namespace)))
+      if (step.do === 'queue') await channel.assertQueue(step.name, { arguments: step.args })
     const reader = await broadcast(driver, topic)
     const { id } = await sent(driver, topic)
     expect((await fixture.receive(reader, 1)).map((each) => each.id)).toEqual([id])

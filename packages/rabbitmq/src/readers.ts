@@ -1,17 +1,18 @@
 // Readers that are no group, by pattern or broadcast. Their exchange is linked to topics only where somebody reads so: an exchange more on the
 // way of each message costs the broker a quarter of what the message costs.
 import { isMessagingError } from '@posthorn/core/driver'
-import type { Channel } from 'amqplib'
 import { written } from './book.ts'
 import type { Declaring } from './declaring.ts'
 import {
+  askingStep,
+  feedStep,
   type GroupPlan,
   groupBindings,
   linkedStep,
   namespacePlan,
   queuesOf,
   readersPlan,
-  readersStep,
+  readingPlan,
   type Step,
 } from './plan.ts'
 import { establish, exists, onChannel } from './topology.ts'
@@ -25,23 +26,36 @@ export interface Heard {
 }
 
 /**
- * Links a topic to the readers' exchange if that is there. Whoever declares a topic or a group asks last, and a reader makes the exchange first:
- * so one of two that come at once sees the other. Where it is not there the channel is closed.
+ * Links a topic to the readers' exchange if there are readers. Whoever declares a topic or a group asks last, and a reader first makes what is
+ * asked for: so one of two that come at once sees the other.
  */
-export async function heard(
-  { names, context }: Declaring,
-  channel: Channel,
-  { topic, partitions, grouped }: Heard,
-): Promise<void> {
-  if (context.topology !== 'declare') return
+export async function heard(on: Declaring, { topic, partitions, grouped }: Heard, signal: AbortSignal): Promise<void> {
+  const { names, context, link } = on
+  if (context.topology !== 'declare' || !(await somebodyReads(on, signal))) return
   const about = `the readers of topic ${topic}`
-  try {
-    await establish(channel, [readersStep(names)], 'check', about)
-  } catch (error) {
-    if (isMessagingError(error, 'not-found')) return
-    throw error
-  }
-  await establish(channel, readersPlan(names, topic, partitions, grouped), 'declare', about)
+  await onChannel(link, context.clock, about, signal, (channel) =>
+    establish(channel, readersPlan(names, topic, partitions, grouped), 'declare', about),
+  )
+}
+
+/** Asked by a message that comes back where nobody reads: to look for what is not there would put an error into the broker's log each time. */
+function somebodyReads(on: Declaring, signal: AbortSignal): Promise<boolean> {
+  const { names, context, writes } = on
+  // Under an alarm nothing is taken, and consumers must get on.
+  if (writes.blocked !== undefined) return exists(on, readingPlan(names)[0], signal)
+  const about = 'looking for readers by pattern or broadcast'
+  return onChannel(writes, context.clock, about, signal, async (channel) => {
+    let cameBack = false
+    channel.on('return', () => {
+      cameBack = true
+    })
+    const asking = [askingStep(names)]
+    await establish(channel, asking, 'declare', about)
+    channel.publish(names.readers, '', Buffer.alloc(0), { mandatory: true })
+    // The answer to this comes behind what comes back.
+    await establish(channel, asking, 'declare', about)
+    return !cameBack
+  })
 }
 
 /**
@@ -53,11 +67,12 @@ export async function listen(on: Declaring, signal: AbortSignal): Promise<void> 
   const about = 'the exchange of patterns and broadcast'
   const make = (...steps: readonly Step[]): Promise<void> =>
     onChannel(link, context.clock, about, signal, (channel) => establish(channel, steps, context.topology, about))
-  const exchanges = [...namespacePlan(names), readersStep(names)]
+  const exchanges = [...namespacePlan(names), feedStep(names)]
   if (context.topology !== 'declare') return make(...exchanges)
-  const before = await exists(on, readersStep(names), signal)
-  if (before && (await exists(on, linkedStep(names), signal))) return
-  await make(...exchanges)
+  if (await exists(on, linkedStep(names), signal)) return
+  const reading = readingPlan(names)
+  const before = await exists(on, reading[0], signal)
+  await make(...exchanges, askingStep(names), ...reading)
   for (const plan of await groupsWritten(on, signal)) await linkTopic(on, plan, signal)
   if (before) await make(linkedStep(names))
 }

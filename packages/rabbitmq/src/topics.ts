@@ -3,7 +3,7 @@ import { shelfIn } from './admin.ts'
 import { type Card, cardsOf, written } from './book.ts'
 import type { Declaring } from './declaring.ts'
 import { takeOut } from './looking.ts'
-import { bookStep, type GroupPlan, groupBindings, queuesOf, readersPlan, readersStep } from './plan.ts'
+import { bookStep, feedStep, type GroupPlan, groupBindings, queuesOf, readersPlan } from './plan.ts'
 import { establish, exists, onChannel, unbind } from './topology.ts'
 
 /** Every topic that is written down and there, with its groups. What others made on the broker cannot be known by AMQP. */
@@ -106,7 +106,7 @@ async function endExchange(
   const { names, link, context } = on
   const about = `removing topic ${topic}`
   const exchange = names.topic(topic)
-  const heard = await exists(on, readersStep(names), signal)
+  const heard = await exists(on, feedStep(names), signal)
   const bindings = groups.flatMap((plan) => [
     ...groupBindings(names, plan),
     ...(heard ? readersPlan(names, topic, plan.partitions, true).filter(({ to }) => to === exchange) : []),
