@@ -1,5 +1,5 @@
 import type { Keeper, KeeperContext } from '@posthorn/core/driver'
-import { type ClaimedRow, type Dispatch, describe, type Held, MessagingError } from '@posthorn/core/driver'
+import { type ClaimedRow, type Clock, type Dispatch, describe, type Held, MessagingError } from '@posthorn/core/driver'
 import { rounds } from './rounds.ts'
 import { refOf } from './rows.ts'
 
@@ -13,12 +13,50 @@ const mostQuestions = 15
 type Ask = Parameters<Keeper['check']>[1]
 
 /** Half messages: prepared rows that their sender commits or rolls back, or about which its check is asked when it has vanished. */
-export function halves(held: Held, { clock, events, relay, topicOf }: KeeperContext) {
-  const checks = new Map<string, Ask>()
+export function halves(held: Held, context: KeeperContext) {
+  const { clock, topicOf } = context
+  const { checks, close } = questions(held, context)
+  const decided = deciding(held, clock)
+  return {
+    checks,
+    close,
+    async prepare(message: Dispatch): ReturnType<Keeper['prepare']> {
+      const ref = refOf(message)
+      const signal = new AbortController()
+      const dueAt = clock.now() + immunityMs
+      await held.insert([
+        {
+          ref,
+          state: 'prepared',
+          // Put away for a time: who commits when a check has spoken already is told what became of it.
+          message: { ...message, notBefore: dueAt },
+          topic: topicOf(message.topic),
+          lane: undefined,
+          dueAt,
+          tries: 0,
+        },
+      ])
+      const late = `the work of half message ${message.id} took more than ${immunityMs / 2} ms`
+      const stop = (): void => signal.abort(new MessagingError('timeout', late))
+      const cancel = clock.after(immunityMs / 2, stop, { unref: true })
+      return {
+        signal: signal.signal,
+        async commit() {
+          cancel()
+          await decided(ref, message, 'committed')
+        },
+        async rollback() {
+          cancel()
+          await decided(ref, message, 'rolled back')
+        },
+      }
+    },
+  }
+}
 
-  const asking = rounds(held, clock, 'prepared', 50, async (rows) => {
-    await Promise.all(rows.map(ask))
-  })
+/** Asks about those whose sender has vanished, as long as nobody can say. */
+function questions(held: Held, { clock, events, relay }: KeeperContext) {
+  const checks = new Map<string, Ask>()
 
   async function ask(row: ClaimedRow): Promise<void> {
     const expect = { state: 'prepared', fence: row.fence } as const
@@ -43,49 +81,15 @@ export function halves(held: Held, { clock, events, relay, topicOf }: KeeperCont
     events.say(`half message ${row.message.id} of ${row.message.topic} became a dead letter: ${error}`)
   }
 
-  return {
-    checks,
-    async prepare(message: Dispatch): ReturnType<Keeper['prepare']> {
-      const ref = refOf(message)
-      const signal = new AbortController()
-      const dueAt = clock.now() + immunityMs
-      await held.insert([
-        {
-          ref,
-          state: 'prepared',
-          // Put away for a time: who commits when a check has spoken already is told what became of it.
-          message: { ...message, notBefore: dueAt },
-          topic: topicOf(message.topic),
-          lane: undefined,
-          dueAt,
-          tries: 0,
-        },
-      ])
-      const cancel = clock.after(
-        immunityMs / 2,
-        () =>
-          signal.abort(
-            new MessagingError('timeout', `the work of half message ${message.id} took more than ${immunityMs / 2} ms`),
-          ),
-        { unref: true },
-      )
-      return {
-        signal: signal.signal,
-        async commit() {
-          cancel()
-          await decided(ref, message, 'committed')
-        },
-        async rollback() {
-          cancel()
-          await decided(ref, message, 'rolled back')
-        },
-      }
-    },
-    close: asking.close,
-  }
+  const asking = rounds(held, clock, 'prepared', 50, async (rows) => {
+    await Promise.all(rows.map(ask))
+  })
+  return { checks, close: asking.close }
+}
 
-  /** The sender's word counts unless a check has spoken first; then it is told. */
-  async function decided(ref: string, message: Dispatch, as: 'committed' | 'rolled back'): Promise<void> {
+/** The sender's word counts unless a check has spoken first; then it is told. */
+function deciding(held: Held, clock: Clock) {
+  return async (ref: string, message: Dispatch, as: 'committed' | 'rolled back'): Promise<void> => {
     const to = as === 'committed' ? ({ state: 'ready', dueAt: clock.now() } as const) : undefined
     try {
       if (await held.change(ref, { state: 'prepared' }, to)) return

@@ -9,19 +9,11 @@ const longestAgainMs = 3_600_000
 const soonMs = 3_000
 
 /**
- * Keys that wait behind a failed message. A released row stays first in its lane until a handler has acknowledged its copy: so the
- * next of the key cannot pass it, whatever happens between, and what arrives meanwhile joins behind.
+ * Sends what was released. The row keeps its lane until its copy's handler is done; only if nothing is heard for long it is sent again, or a group that is away
+ * would find a heap of copies. That is written first: what the copy comes to may be there before the answer to the send.
  */
-export function parking(held: Held, { clock, relay, topicOf }: KeeperContext) {
-  const releasing = rounds(held, clock, 'parked', 100, async (rows) => {
-    await Promise.all(rows.map(send))
-  })
-
-  /**
-   * The row keeps its lane until its copy's handler is done; only if nothing is heard for long it is sent again, or a group that is away would find a
-   * heap of copies. That is written first: what the copy comes to may be there before the answer to the send.
-   */
-  async function send(row: ClaimedRow): Promise<void> {
+function sendingAgain(held: Held, { clock, relay }: KeeperContext) {
+  return async (row: ClaimedRow): Promise<void> => {
     const { ref, fence, tries, topic } = row
     const expect = { state: 'parked', fence } as const
     const dueAt = clock.now() + Math.min(againMs * 2 ** tries, longestAgainMs)
@@ -35,7 +27,18 @@ export function parking(held: Held, { clock, relay, topicOf }: KeeperContext) {
     if (now?.fence === fence && now.dueAt === dueAt)
       await held.change(ref, expect, { state: 'parked', dueAt: clock.now() + soonMs, tries })
   }
+}
 
+/**
+ * Keys that wait behind a failed message. A released row stays first in its lane until a handler has acknowledged its copy: so the
+ * next of the key cannot pass it, whatever happens between, and what arrives meanwhile joins behind.
+ */
+export function parking(held: Held, context: KeeperContext) {
+  const { clock, topicOf } = context
+  const send = sendingAgain(held, context)
+  const releasing = rounds(held, clock, 'parked', 100, async (rows) => {
+    await Promise.all(rows.map(send))
+  })
   const head = async (lane: string) => (await held.range({ state: 'parked', lane, max: 1 }))[0]
 
   return {
