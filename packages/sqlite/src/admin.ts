@@ -16,7 +16,7 @@ import { span, type TopicRow } from './topic-rows.ts'
 import { everything, type Group, groupFrom, groupRow, topicsOf } from './topology.ts'
 
 /** Rows that one turn of the event loop reads. */
-const page = 500
+export const page = 500
 
 /** Rows that one turn counts, which is quicker. */
 const countedAtOnce = 20_000
@@ -24,7 +24,7 @@ const countPage = `SELECT max(seq) AS last, count(*) FILTER (WHERE mine) AS n, m
   FROM (SELECT seq, at, grp IS NULL OR grp = ?4 AS mine FROM posthorn_message WHERE seq > ?1 AND seq < ?2 ORDER BY seq LIMIT ?3)`
 
 /** A turn for others between two pages. */
-function breath(): Promise<void> {
+export function breath(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 

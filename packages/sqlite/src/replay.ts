@@ -1,9 +1,10 @@
 import type { Source, Subscription } from '@posthorn/core/driver'
-import { compileFilter } from '@posthorn/core/driver'
-import { shown } from './admin.ts'
+import { compileFilter, type Filterable } from '@posthorn/core/driver'
+import { breath, page, shown } from './admin.ts'
 import type { Delivery } from './convert.ts'
 import { at, deliveryColumns } from './convert.ts'
 import { closed } from './errors.ts'
+import type { Hub } from './hub.ts'
 import { promote } from './log.ts'
 import { startOf, stopOf } from './positions.ts'
 import { refusing, type SourceHost } from './source.ts'
@@ -42,21 +43,7 @@ export async function openReplay(host: SourceHost, subscription: Subscription): 
       for (const part of parts) {
         while (part.seq < part.last && out.length < max) {
           if (signal.aborted && out.length === 0) return []
-          const rows = await hub.read((sql) =>
-            sql.lists(
-              `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
-              part.seq,
-              part.last,
-              max - out.length,
-            ),
-          )
-          if (rows.length === 0) part.seq = part.last
-          for (const row of rows) {
-            part.seq = row[at.seq] as number
-            if (row[at.grp] !== null) continue
-            const message = shown(row, part.topic)
-            if (matches(message)) out.push(message)
-          }
+          await readOn(hub, part, matches, max, out)
         }
       }
       return out
@@ -72,4 +59,33 @@ export async function openReplay(host: SourceHost, subscription: Subscription): 
     },
   }
   return self
+}
+
+/** One page of a part; what a filter leaves over of it is not read twice, and after a page of which nothing is left others have a turn. */
+async function readOn(
+  hub: Hub,
+  part: Part,
+  matches: (message: Filterable) => boolean,
+  max: number,
+  out: Delivery[],
+): Promise<void> {
+  const before = out.length
+  const most = matches === everything ? max - before : page
+  const rows = await hub.read((sql) =>
+    sql.lists(
+      `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+      part.seq,
+      part.last,
+      most,
+    ),
+  )
+  for (const row of rows) {
+    if (out.length === max) return
+    part.seq = row[at.seq] as number
+    if (row[at.grp] !== null) continue
+    const message = shown(row, part.topic)
+    if (matches(message)) out.push(message)
+  }
+  if (rows.length < most) part.seq = part.last
+  else if (out.length === before) await breath()
 }
