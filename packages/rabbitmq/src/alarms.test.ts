@@ -64,6 +64,15 @@ it('says that it is blocked, gives up sends at their deadline, goes on reading, 
   stream.destroy()
 })
 
+it('is no hindrance to who comes to read, and has sent nothing yet', async () => {
+  const [sender, reader] = [await fixture.connect(), await fixture.connect()]
+  const topic = fixture.topic()
+  await sender.declare(topic, forever)
+  await sender.send([fixture.message(topic)], { signal: forever })
+  await alarm()
+  expect((await fixture.receive(await fixture.open(reader, topic), 1)).length).toBe(1)
+})
+
 it('sends on by itself when there is room again', async () => {
   const driver = await fixture.connect()
   const topic = fixture.topic()

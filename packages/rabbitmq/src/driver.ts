@@ -52,7 +52,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   const sender = senderOn(sending, maxBytes)
   const sources = new Set<OpenSource>()
   const declaring: Declaring = {
-    // A connection that is blocked for publishing is not read from at all: who consumes must get on, to make room.
+    // A connection that is blocked for publishing is not read from at all: who consumes must get on, to make room. Asked each time, never copied.
     get link() {
       return sending.blocked === undefined ? sending : consuming
     },
@@ -91,7 +91,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   /** A queue of ours in order; who may not make a stream counts by copies. */
   function notesFor({ source, group, mode, order }: Subscription): NoteStore | undefined {
     if (mode !== 'shared' || order === 'none' || 'pattern' in source || source.on !== undefined) return undefined
-    return context.topology === 'declare' ? notesOf({ ...declaring, sender }, source.name, group) : undefined
+    return context.topology === 'declare' ? notesOf(declaring, sender, source.name, group) : undefined
   }
 
   async function send(batch: readonly Dispatch[], signal: AbortSignal): Promise<readonly SendResult[]> {
@@ -138,7 +138,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     async open(subscription, signal) {
       open()
       refuse(subscription)
-      const reading = readingOf({ ...declaring, consuming, sender, positions }, subscription, signal)
+      const reading = readingOf({ declaring, consuming, sender, positions }, subscription, signal)
       const source = await openSource(subscription, reading, {
         again,
         tries,

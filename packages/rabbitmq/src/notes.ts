@@ -11,8 +11,8 @@ const noteMs = 10_000
 const kept = { 'x-queue-type': 'stream', 'x-max-length-bytes': 4_000_000, 'x-stream-max-segment-size-bytes': 1_000_000 }
 
 /** The stream of notes of one ordered group. */
-export function notesOf(on: Declaring & { readonly sender: Sender }, topic: string, group: string): NoteStore {
-  const { names, link, context, sender } = on
+export function notesOf(on: Declaring, sender: Sender, topic: string, group: string): NoteStore {
+  const { names, context } = on
   const stream = names.marks(topic, group)
   const about = `the marks of group ${group} of ${topic}`
   const step = { do: 'queue', name: stream, args: kept } as const
@@ -36,7 +36,7 @@ export function notesOf(on: Declaring & { readonly sender: Sender }, topic: stri
   return {
     async add({ name, lone }) {
       if (!made) {
-        await onChannel(link, context.clock, about, AbortSignal.timeout(noteMs), (channel) =>
+        await onChannel(on.link, context.clock, about, AbortSignal.timeout(noteMs), (channel) =>
           establish(channel, [step], context.topology, about),
         )
         made = true
@@ -46,7 +46,7 @@ export function notesOf(on: Declaring & { readonly sender: Sender }, topic: stri
     async read() {
       const signal = AbortSignal.timeout(noteMs)
       try {
-        return await onChannel(link, context.clock, about, signal, async (channel) => {
+        return await onChannel(on.link, context.clock, about, signal, async (channel) => {
           await establish(channel, [step], 'check', about)
           made = true
           // Where it ends is not told: so we read up to a word of our own.

@@ -2,6 +2,7 @@
 // way of each message costs the broker a quarter of what the message costs.
 import { isMessagingError } from '@posthorn/core/driver'
 import { written } from './book.ts'
+import { within } from './connection.ts'
 import type { Declaring } from './declaring.ts'
 import {
   askingStep,
@@ -38,11 +39,23 @@ export async function heard(on: Declaring, { topic, partitions, grouped }: Heard
   )
 }
 
-/** Asked by a message that comes back where nobody reads: to look for what is not there would put an error into the broker's log each time. */
-function somebodyReads(on: Declaring, signal: AbortSignal): Promise<boolean> {
-  const { names, context, writes } = on
-  // Under an alarm nothing is taken, and consumers must get on.
-  if (writes.blocked !== undefined) return exists(on, readingPlan(names)[0], signal)
+/** How long the broker may take to give a message back, before it is looked for the queue instead. */
+const askMs = 2_000
+
+/** Whether there are readers. Under an alarm no message is taken, and consumers must get on: then it is looked for their queue. */
+async function somebodyReads(on: Declaring, signal: AbortSignal): Promise<boolean> {
+  if (on.writes.blocked === undefined) {
+    const asked = ask(on, signal)
+    // Of one that comes too late nobody hears.
+    asked.catch(() => {})
+    const answer = await within(asked, askMs, on.context.clock)
+    if (answer !== undefined) return answer
+  }
+  return exists(on, readingPlan(on.names)[0], signal)
+}
+
+/** By a message that comes back where nobody reads: to look for what is not there writes an error into the broker's log each time. */
+function ask({ names, context, writes }: Declaring, signal: AbortSignal): Promise<boolean> {
   const about = 'looking for readers by pattern or broadcast'
   return onChannel(writes, context.clock, about, signal, async (channel) => {
     let cameBack = false

@@ -13,7 +13,8 @@ import { openTap, type Tap, type Token } from './tap.ts'
 import { closeQuietly, establish } from './topology.ts'
 
 /** What is needed to read. */
-export interface Subscribing extends Declaring {
+export interface Subscribing {
+  readonly declaring: Declaring
   readonly consuming: Link
   readonly sender: Sender
   /** Where readers of streams go on when their connection is lost, by reader and stream. */
@@ -31,7 +32,7 @@ export function readingOf(on: Subscribing, subscription: Subscription, signal: A
       return { taps: [tap], close: () => tap.close() }
     }
     if (mode !== 'shared') return privately(on, subscription, signal, arrived, died)
-    const queues = await declareGroup(on, source, group, order, filter, signal)
+    const queues = await declareGroup(on.declaring, source, group, order, filter, signal)
     const tapOn = tapsOf(on, subscription, queues.length, arrived, died)
     const ours = 'name' in source && mappingOf(source.on, source.name) === undefined
     if (order === 'none' || !ours || queues.length === 1) return single(queues[0] as string, tapOn, died)
@@ -72,7 +73,7 @@ async function single(
 
 /** How taps of a subscription are opened. */
 function tapsOf(
-  { consuming, names, context, settings }: Subscribing,
+  { consuming, declaring: { names, context, settings } }: Subscribing,
   { source, window, order, mode }: Subscription,
   queues: number,
   arrived: (arrival: Arrival) => void,
@@ -105,7 +106,8 @@ async function inLanes(
   open: (queue: string) => Promise<Tap>,
   failed: (error: MessagingError) => void,
 ): Promise<Reading> {
-  const { names, context, consuming, sender } = on
+  const { consuming, sender } = on
+  const { names, context } = on.declaring
   const topic = 'name' in source ? source.name : source.pattern
   const about = `joining group ${group} of ${topic}`
   const exchange = names.members(topic, group)
@@ -155,12 +157,13 @@ async function privately(
   arrived: (arrival: Arrival) => void,
   died: (error: MessagingError) => void,
 ): Promise<Reading> {
-  const { names, consuming } = on
+  const { consuming, declaring } = on
+  const { names } = declaring
   const { source, group, mode } = subscription
   const name = 'pattern' in source ? source.pattern : source.name
   const queue = mode === 'reply' ? names.address(name) : names.queue(name, group)
   const mapping = 'name' in source ? mappingOf(source.on, name) : undefined
-  if (mode === 'broadcast' && mapping?.exchange === undefined) await listen(on, signal)
+  if (mode === 'broadcast' && mapping?.exchange === undefined) await listen(declaring, signal)
   const channel = await channelOn(consuming, `reading ${name}`)
   channel.on('error', () => {})
   try {
