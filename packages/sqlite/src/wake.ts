@@ -17,7 +17,7 @@ export interface Wake {
 
 /** Where files cannot be watched: after so many probes without any news they come half as often. */
 const quietAfter = 20
-/** How often a watched file is probed all the same: an event may be lost. */
+/** How often a file that has long been watched is probed all the same: an event may be lost. */
 const watchedMs = 1_000
 
 /** Watches over a file by its writing handle. */
@@ -46,7 +46,7 @@ class FileWake implements Wake {
   #watcher: FSWatcher | undefined
   /** Undefined until it was tried. */
   #watchable: boolean | undefined = process.platform === 'linux' || process.platform === 'darwin' ? undefined : false
-  /** Until the next probe; shorter than `probeMs` where a commit was announced and is not there yet. */
+  /** Until the next probe: from 1 ms on where a commit may have been announced that is not there yet. */
   #restMs: number
   /** Probes without news in a row; as if one had been at the start, so that watching begins at once. */
   #quiet = 1
@@ -137,6 +137,8 @@ class FileWake implements Wake {
         this.#stir(this.#probeMs)
       })
       this.#watchable = true
+      // The event of a write that others do not see yet may have come before the watch.
+      this.#restMs = 1
     } catch {
       this.#watchable = false
     }
@@ -146,13 +148,15 @@ class FileWake implements Wake {
     const rested = this.#quiet > 0 && this.#restMs >= this.#probeMs
     if (rested && this.#watcher === undefined && this.#watchable !== false) this.#startWatching()
     const idle = this.#watchable === false && this.#quiet > quietAfter
-    const ms = this.#watcher !== undefined ? watchedMs : idle ? 2 * this.#probeMs : this.#restMs
-    return setTimeout(() => {
-      this.#timer = undefined
-      this.#restMs = Math.min(2 * this.#restMs, this.#probeMs)
-      this.probe()
-      this.#arm()
-    }, ms)
+    return setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#restMs = Math.min(2 * this.#restMs, this.#watcher === undefined ? this.#probeMs : watchedMs)
+        this.probe()
+        this.#arm()
+      },
+      idle ? 2 * this.#probeMs : this.#restMs,
+    )
   }
 
   #arm(): void {
