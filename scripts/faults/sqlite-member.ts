@@ -32,10 +32,21 @@ function begun(): number {
   return count
 }
 
+/** A frozen process may have the lock of the file; whoever looks after a service starts it again. */
+async function insisting<R>(start: () => Promise<R>): Promise<R> {
+  for (const end = performance.now() + 30_000; ; ) {
+    try {
+      return await start()
+    } catch (error) {
+      if (!isMessagingError(error, 'unavailable') || performance.now() > end) throw error
+    }
+  }
+}
+
 let next = begun()
 const ledger = fileLedger(folder, name, { durable: false })
 recordRejections(ledger)
-const broker = await connect(`sqlite:${file}?leaseMs=3000`)
+const broker = await insisting(() => connect(`sqlite:${file}?leaseMs=3000`))
 const producer = broker.producer()
 let stopping = false
 
@@ -71,33 +82,33 @@ async function send(n: number): Promise<void> {
   }
 }
 
-await broker.consume(
-  orders,
-  { group: 'billing', order: 'key', concurrency: 16, guarantee: 'exactly-once-effects' },
-  async ({ id, key, body, tx }) => {
-    ledger.delivery({
-      id,
-      group: 'billing',
-      topic: 'orders',
-      hash: fingerprint({ body: JSON.stringify(body), key, tag: undefined, headers: {} }),
-    })
-    if (tx === undefined) throw new Error('no transaction')
-    await tx.query('INSERT INTO app_effects (id, grp, t) VALUES ($1, $2, $3)', [id, 'billing', ledger.now()])
-    if (body.n % 7 !== 0) return
-    await ledger.intent({ id: `r-${id}`, topic: 'relayed', groups: ['audit'], letter: 'none' })
-    // It goes with the transaction; whether that commits is not known here.
-    ledger.outcome(`r-${id}`, 'unknown')
-    await producer.send(relayed, body, { id: `r-${id}`, tx })
-  },
+await insisting(() =>
+  broker.consume(
+    orders,
+    { group: 'billing', order: 'key', concurrency: 16, guarantee: 'exactly-once-effects' },
+    async ({ id, key, body, tx }) => {
+      ledger.delivery({
+        id,
+        group: 'billing',
+        topic: 'orders',
+        hash: fingerprint({ body: JSON.stringify(body), key, tag: undefined, headers: {} }),
+      })
+      if (tx === undefined) throw new Error('no transaction')
+      await tx.query('INSERT INTO app_effects (id, grp, t) VALUES ($1, $2, $3)', [id, 'billing', ledger.now()])
+      if (body.n % 7 !== 0) return
+      await ledger.intent({ id: `r-${id}`, topic: 'relayed', groups: ['audit'], letter: 'none' })
+      // It goes with the transaction; whether that commits is not known here.
+      ledger.outcome(`r-${id}`, 'unknown')
+      await producer.send(relayed, body, { id: `r-${id}`, tx })
+    },
+  ),
 )
-await broker.consume(
-  relayed,
-  { group: 'audit', concurrency: 8, guarantee: 'exactly-once-effects' },
-  async ({ id, tx }) => {
+await insisting(() =>
+  broker.consume(relayed, { group: 'audit', concurrency: 8, guarantee: 'exactly-once-effects' }, async ({ id, tx }) => {
     ledger.delivery({ id, group: 'audit', topic: 'relayed' })
     if (tx === undefined) throw new Error('no transaction')
     await tx.query('INSERT INTO app_effects (id, grp, t) VALUES ($1, $2, $3)', [id, 'audit', ledger.now()])
-  },
+  }),
 )
 
 process.on('SIGTERM', () => {
