@@ -2,7 +2,7 @@
 import { continueNode, ensure, freezeNode, killNode, portsOfNode, startNode } from '@posthorn/brokers'
 import type { Adapter } from '@posthorn/core'
 import { faultProxy } from '@posthorn/testkit'
-import { conformance } from '@posthorn/testkit/conformance'
+import { conformance, type Harness, seededDefects } from '@posthorn/testkit/conformance'
 import { afterAll } from 'vitest'
 import { rabbitmq } from './index.ts'
 import { managementOf } from './testing/management.ts'
@@ -26,7 +26,7 @@ async function started(): Promise<void> {
   }
 }
 
-conformance({
+const harness: Harness = {
   name: 'rabbitmq',
   adapter: () => rabbitmq({ url: `amqp://guest:guest@127.0.0.1:${proxy.port}`, heartbeatS: 2 }) as Adapter,
   cleanUp: (namespace) => managementOf(name).remove(`${namespace}:`),
@@ -48,4 +48,8 @@ conformance({
       return async () => continueNode(name)
     },
   },
-})
+}
+
+conformance(harness)
+// Each waits out its patience, and the broker must be back within it.
+seededDefects({ ...harness, patienceMs: 12_000 }, 'faults')

@@ -131,6 +131,26 @@ export const faceDefects: Readonly<Record<string, FaceDefect>> = {
     wrap: (broker) => withProducers(broker, () => ({ post: () => {} })),
     found: ['ending.forgotten-producers', 'sending.post'],
   },
+  'half-counts-anyway': {
+    sentence: 'a half message is sent although its work threw',
+    wrap: (broker) =>
+      withProducers(broker, (producer) => ({
+        async sendHalf(to, body, work, options) {
+          try {
+            return await producer.sendHalf(to, body, work, options)
+          } catch (error) {
+            await producer.send(to, body)
+            throw error
+          }
+        },
+      })),
+    found: [],
+  },
+  'deadline-unheard': {
+    sentence: 'a producer does not hear of its deadline',
+    wrap: (broker) => but(broker, { producer: (options) => broker.producer({ ...options, sendTimeoutMs: 3_600_000 }) }),
+    found: [],
+  },
   'fails-plainly': {
     sentence: 'a send rejects with an error that is none of ours',
     wrap: (broker) =>

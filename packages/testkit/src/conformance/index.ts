@@ -10,6 +10,7 @@ import { columnOf } from './matrix.ts'
 import { runScenario } from './outcome.ts'
 
 export type { Faults, Foreign, Harness } from './harness.ts'
+export { seededDefects } from './seeded.ts'
 
 /** Registers every scenario as a test of this file, and the check against the capability table. */
 export function conformance(harness: Harness): void {

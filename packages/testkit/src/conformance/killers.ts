@@ -55,7 +55,7 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   'declare-waits': {
     own: ['together.declare-in-a-transaction'],
   },
-  'deliver-50ms-early': {
+  'deliver-300ms-early': {
     own: ['delay.not-early'],
   },
   'deliver-early': {

@@ -5,6 +5,7 @@ import { faceDefects } from './face-defects.ts'
 import { killers } from './killers.ts'
 import type { Column } from './matrix.ts'
 import { rules } from './rules.ts'
+import { nameOf, seeds } from './seeded.ts'
 import { storeDefects } from './store-defects.ts'
 
 const signs: Readonly<Record<string, string>> = {
@@ -22,6 +23,8 @@ export function conformancePage(columns: Readonly<Record<string, Column>>): stri
     for (const id of [...own, ...always, ...once]) finds.set(id, [...(finds.get(id) ?? []), `\`${defect}\``])
   for (const [defect, { found }] of Object.entries({ ...storeDefects, ...faceDefects }))
     for (const id of found) finds.set(id, [...(finds.get(id) ?? []), `\`${defect}\``])
+  for (const set of Object.values(seeds))
+    for (const [id, seed] of Object.entries(set)) finds.set(id, [...(finds.get(id) ?? []), `\`${nameOf(seed)}\``])
   const count = chapters.reduce((sum, { scenarios }) => sum + scenarios.length, 0)
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   const sections = chapters.flatMap(({ layer, name, scenarios }) => [

@@ -1,6 +1,7 @@
 // Stores that are wrong on purpose, each in one way: what the chapters on stores must find.
-import type { Adapter } from '@posthorn/core'
+import type { Adapter, Store } from '@posthorn/core'
 import { type Claims, defineStore, type Held, partsOf } from '@posthorn/core/driver'
+import { but } from '../defects/place.ts'
 import { changedAdapter } from './outcome.ts'
 
 interface Ports {
@@ -153,15 +154,19 @@ export const storeDefects: Readonly<Record<string, StoreDefect>> = {
 /** The adapter with a store that has this defect. */
 export function withStoreDefect(adapter: Adapter, name: string): Adapter {
   const defect = storeDefects[name]
+  const wrong = (store: Store | undefined): Store => {
+    if (store === undefined || defect === undefined) throw new Error(`no store to build ${name} into`)
+    const parts = partsOf(store)
+    const { held, claims } = parts
+    if (held === undefined || claims === undefined) throw new Error('a store with one port')
+    return defineStore({ ...parts, held, claims, ...defect.wrap({ held, claims }) })
+  }
   return changedAdapter(adapter, (plan) => ({
     ...plan,
-    openStore: async (context) => {
-      const store = await plan.openStore?.(context)
-      if (store === undefined || defect === undefined) throw new Error(`no store to build ${name} into`)
-      const parts = partsOf(store)
-      const { held, claims } = parts
-      if (held === undefined || claims === undefined) throw new Error('a store with one port')
-      return defineStore({ ...parts, held, claims, ...defect.wrap({ held, claims }) })
+    openStore: async (context) => wrong(await plan.openStore?.(context)),
+    connect: async (context) => {
+      const driver = await plan.connect(context)
+      return but(driver, { store: wrong(driver.store) })
     },
   }))
 }

@@ -175,10 +175,10 @@ export const sending = {
     (message) => message.notBefore !== undefined,
     (message) => ({ ...message, notBefore: undefined }),
   ),
-  'deliver-50ms-early': changing(
-    'a delay ends 50 ms too early',
+  'deliver-300ms-early': changing(
+    'a delay ends 300 ms too early',
     (message) => message.notBefore !== undefined,
-    (message) => ({ ...message, notBefore: (message.notBefore ?? 0) - 50 }),
+    (message) => ({ ...message, notBefore: (message.notBefore ?? 0) - 300 }),
   ),
   'copy-to-all-groups': changing(
     'a copy for one group reaches all of them',

@@ -73,7 +73,7 @@ const shown: readonly (readonly [DefectName, FindingName, Partial<Place>])[] = [
   ['cancel-lies', 'cancelled-delivered', {}],
   ['ignore-filter', 'misrouted', {}],
   ['deliver-early', 'early', {}],
-  ['deliver-50ms-early', 'early', {}],
+  ['deliver-300ms-early', 'early', {}],
   ['forget-ack', 'backlog', {}],
   ['hang-receive', 'close', {}],
   ['hang-close', 'close', {}],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { pattern, retry, topic } from '@posthorn/core'
+import { topic } from '@posthorn/core'
 import { awkwardNames, awkwardTexts, refusedHeaders, refusedIds, refusedNames, refusedNumbers } from '../../hostile.ts'
 import { hostileBodies, refusedValues } from '../../hostile-bodies.ts'
 import { broker, calls, driverFor, letters, refused, topicFor } from '../broker-stage.ts'
@@ -12,14 +12,6 @@ export const refusing: Chapter = {
   name: 'bad input',
   layer: 'broker',
   scenarios: [
-    {
-      id: 'refusing.topic-names',
-      says: 'a topic name that no broker could carry is refused when it is made',
-      run: async () => {
-        for (const { name, make } of refusedNames) await refused('invalid', () => topic(make() as string), /./, name)
-        for (const bad of ['', 'a.#.b', 'a.b*', '#x']) await refused('invalid', () => pattern(bad))
-      },
-    },
     {
       id: 'refusing.group-names',
       says: 'a group name with wildcards, control characters or 10,000 characters is refused',
@@ -89,17 +81,6 @@ export const refusing: Chapter = {
         await seen.reached(1)
         await seen.noMore()
         assert.deepEqual(seen.bodies, [2])
-      },
-    },
-    {
-      id: 'refusing.extension-options',
-      says: 'retry() with absurd numbers is refused by name',
-      run: async () => {
-        for (const attempts of [0, -1, 1.5, Number.NaN, 2 ** 53])
-          await refused('invalid', () => retry({ attempts }), /attempts/)
-        await refused('invalid', () => retry(undefined as never), /attempts/)
-        await refused('invalid', () => retry({ attempts: 3, backoff: 5 as never }), /backoff/)
-        await refused('invalid', () => retry({ attempts: 3, bakoff: () => 5 } as never), /bakoff/)
       },
     },
     {

@@ -1,0 +1,33 @@
+import type { Adapter } from '@posthorn/core'
+import { type Dispatch, MessagingError, type SendResult } from '@posthorn/core/driver'
+import { but } from '../defects/place.ts'
+import { changedAdapter } from './outcome.ts'
+
+/** An adapter as if its broker kept nothing for groups that come later: a message that reaches no group is unroutable. */
+export function withoutHistory(adapter: Adapter): Adapter {
+  const changed = changedAdapter(adapter, (plan) => ({
+    ...plan,
+    traits: { ...plan.traits, history: false },
+    async connect(context) {
+      const driver = await plan.connect(context)
+      const groups = new Map<string, number>()
+      const isRoutable = ({ topic }: Dispatch): boolean => groups.get(topic) !== 0
+      return but(driver, {
+        declare(spec, signal) {
+          if ('groups' in spec) groups.set(spec.name, Math.max(groups.get(spec.name) ?? 0, spec.groups.length))
+          return driver.declare(spec, signal)
+        },
+        async send(messages, options) {
+          const routable = messages.filter(isRoutable)
+          const results = routable.length === 0 ? [] : [...(await driver.send(routable, options))]
+          return messages.map((message): SendResult => {
+            if (isRoutable(message)) return results.shift() as SendResult
+            const error = new MessagingError('unroutable', `no group reads ${message.topic}, and nothing is kept here`)
+            return { ok: false, error }
+          })
+        },
+      })
+    },
+  }))
+  return { ...changed, capabilities: { ...changed.capabilities, replay: false, query: false } }
+}
