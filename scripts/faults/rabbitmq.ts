@@ -17,11 +17,11 @@ const faults: readonly Fault[] = [
   {
     // What lies in a queue that is removed is lost by who removed it: so it is removed while it is empty, and nobody sends meanwhile.
     name: 'queues removed by an operator',
-    async run({ crew }) {
+    async run({ namespace, crew }) {
       const management = managementOf(broker)
       crew.tell({ say: 'pause' })
       const named = async () =>
-        (await management.queues('faults-')).filter(({ name }) => /@(billing~\d+|audit)$/.test(name))
+        (await management.queues(`${namespace}:`)).filter(({ name }) => /@(billing~\d+|audit)$/.test(name))
       for (let quiet = 0; quiet < 10; await sleep(100))
         quiet = (await named()).every(({ messages }) => messages === 0) ? quiet + 1 : 0
       const gone = (await named()).filter(({ name }) => /@(billing~[35]|audit)$/.test(name)).map(({ name }) => name)

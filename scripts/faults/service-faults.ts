@@ -6,6 +6,8 @@ import type { Crew, Place } from './service-crew.ts'
 
 /** What a fault may lay hands on. */
 export interface FaultStage {
+  /** Of this run; what others left on the broker is not its business. */
+  readonly namespace: string
   readonly crew: Crew
   /** Between senders and the broker, and between groups and the broker; one for both where the broker's addresses leave no choice. */
   readonly sending: FaultProxy

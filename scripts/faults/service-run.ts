@@ -76,7 +76,8 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
   try {
     for (const does of ['audit', 'billing', 'billing', ...Array(senders).fill('send')] as const) await crew.join(does)
     if (!(await crew.movesOn(recoveryMs))) stuck.push('start')
-    const stage = { crew, sending: service.sending, consuming: service.consuming, random: randomFrom(run.seed) }
+    const { sending, consuming } = service
+    const stage = { namespace, crew, sending, consuming, random: randomFrom(run.seed) }
     for (const fault of faults) {
       // A moment in which all is well: what was just made is on disk, and the fault falls into the middle of the work.
       await sleep(1_500)
