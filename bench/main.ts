@@ -43,7 +43,7 @@ const costs: string[] = []
 try {
   for (const { each, index } of wanted) {
     if (!values.json) process.stderr.write(`${each.what}\n`)
-    const pairs = await runPairs(name, index, each, rounds, scale)
+    const pairs = await runPairs(name, index, each, Math.min(rounds, each.rounds ?? rounds), scale)
     rows.push(...rowsOf(each, pairs))
     costs.push(costsOf(each, pairs))
   }

@@ -34,6 +34,8 @@ export interface Case {
     readonly plus?: number
   }
   readonly goals: readonly Goal[]
+  /** Most rounds, however many are asked for: one that runs long says enough in few. */
+  readonly rounds?: number
 }
 
 /** What a file of this folder exports. */
