@@ -12,6 +12,7 @@ import {
   systemClock,
   type TopicSpec,
 } from '@posthorn/core/driver'
+import { plainMessage } from '@posthorn/testkit'
 import { type SqliteClient, type SqliteOptions, sqlite } from '../src/index.ts'
 
 const folders: string[] = []
@@ -75,26 +76,8 @@ export function membership(source: TopicSpec, over: Partial<Subscription> = {}):
 
 /** A message with a text as its body. */
 export function message(topic: string, text: string, over: Partial<Dispatch> = {}): Dispatch {
-  return {
-    id: newId(Date.now()),
-    topic,
-    key: undefined,
-    tag: undefined,
-    headers: {},
-    body: Buffer.from(text),
-    contentType: 'text/plain',
-    sentAt: Date.now(),
-    expiresAt: undefined,
-    priority: undefined,
-    version: undefined,
-    generation: 0,
-    failures: 0,
-    history: [],
-    lone: 0,
-    replyTo: undefined,
-    correlationId: undefined,
-    ...over,
-  }
+  const own = { id: newId(Date.now()), topic, body: Buffer.from(text), contentType: 'text/plain', sentAt: Date.now() }
+  return plainMessage({ ...own, ...over })
 }
 
 /** A signal that never fires. */
