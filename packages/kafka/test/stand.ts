@@ -1,7 +1,7 @@
 // What the tests of this folder stand on: connections to the real broker, with and without a proxy before it.
 
 import { randomBytes } from 'node:crypto'
-import { ensure, portsOfNode } from '@posthorn/brokers'
+import { portsOfNode } from '@posthorn/brokers'
 import type {
   Arrival,
   Dispatch,
@@ -16,19 +16,16 @@ import { newId, planOf, systemClock } from '@posthorn/core/driver'
 import { type FaultProxy, faultProxy, plainMessage } from '@posthorn/testkit'
 import { onTestFinished } from 'vitest'
 import { type KafkaOptions, kafka } from '../src/index.ts'
-import { removeTopics } from './topics.ts'
+import { address, removeTopics } from './topics.ts'
+
+export { address }
 
 export const clients = ['kafkajs', 'platformatic'] as const
 export type ClientName = (typeof clients)[number]
 
-/** The broker's plain address. */
-export async function address(): Promise<string> {
-  return new URL(await ensure('kafka')).host
-}
-
 /** A proxy before the broker's second listener, which advertises it: clients that begin there stay behind it. */
 export async function proxied(): Promise<FaultProxy> {
-  await ensure('kafka')
+  await address()
   const { proxied: to, proxy: listen } = portsOfNode('kafka')
   const proxy = await faultProxy({ to: { host: '127.0.0.1', port: to as number }, listen: listen as number })
   onTestFinished(() => proxy.close())
