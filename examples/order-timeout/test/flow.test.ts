@@ -11,7 +11,8 @@ const brokers: Readonly<Record<string, () => Promise<ShopOptions>>> = {
     const brokerUrl = await ensure('kafka')
     if (process.env['KAFKA_URL']) return { brokerUrl }
     const { proxy, proxied } = portsOfNode('kafka')
-    return { brokerUrl, heldPorts: `${proxy}:${proxied}` }
+    // Who is killed is followed when its session is over.
+    return { brokerUrl: `${brokerUrl}?sessionTimeoutMs=5000`, heldPorts: `${proxy}:${proxied}` }
   },
 }
 
