@@ -66,6 +66,14 @@ export function gone(about: string, cause?: unknown, outcome?: 'failed' | 'unkno
   return new MessagingError('unavailable', `${about}: the connection to RabbitMQ is gone`, { cause, outcome })
 }
 
+/** What is to be looked through is in somebody else's hands. */
+export function heldByOthers(about: string, queue: string): MessagingError {
+  return new MessagingError(
+    'unavailable',
+    `${about}: another consumer has all of queue ${queue} in its hands; try again when it has ended its listing`,
+  )
+}
+
 /** The caller gave up. */
 export function aborted(about: string, signal: AbortSignal, outcome?: 'failed' | 'unknown'): MessagingError {
   return new MessagingError('aborted', `${about} was aborted`, { cause: signal.reason, outcome })

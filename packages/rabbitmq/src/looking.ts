@@ -2,7 +2,7 @@
 import { type Clock, mailbox, pause } from '@posthorn/core/driver'
 import type { Channel, ConsumeMessage, Message } from 'amqplib'
 import { type Link, within } from './connection.ts'
-import { aborted, gone, translated } from './errors.ts'
+import { aborted, gone, heldByOthers, translated } from './errors.ts'
 import { closeQuietly, flushed } from './topology.ts'
 
 /** How many messages are on the way at once. A consumer with nothing acknowledged stops there, so each chunk gets a consumer of its own. */
@@ -11,7 +11,7 @@ const chunk = 500
 const silenceMs = 1_000
 
 /** How long a listing waits for another that has everything in its hands, and for the broker to take back what was looked at. */
-const othersMs = 5_000
+const othersMs = 15_000
 const backMs = 1_500
 const lookAgainMs = 20
 /** So many acknowledgements a channel passes on at once. */
@@ -98,7 +98,8 @@ async function* looked(
     if (message === null) box.fail(gone(`${about}: the queue was removed`))
     else box.push(message)
   }
-  let left = await free(watch, queue, 0, clock, signal)
+  const others = (consumers: number): Promise<number> => free(watch, queue, consumers, clock, about, signal)
+  let left = await others(0)
   let consumers = 0
   for (let inChunk = chunk; left > 0; ) {
     if (inChunk === chunk) {
@@ -109,25 +110,27 @@ async function* looked(
     }
     const messages = await took(box, Math.min(left, chunk - inChunk), clock, signal)
     if (signal.aborted) throw aborted(about, signal)
-    if (messages.length === 0 && (await free(watch, queue, consumers, clock, signal)) === 0) return
+    if (messages.length === 0 && (await others(consumers)) === 0) return
     for (const message of messages) yield message
     left -= messages.length
     inChunk += messages.length
   }
 }
 
-/** How many lie there and are in nobody's hands; waits for a while for others who look, too. */
+/** How many lie there and are in nobody's hands; waits for a while for others who look, too. Nothing is not said of a queue that they hold. */
 async function free(
   watch: Channel,
   queue: string,
   consumers: number,
   clock: Clock,
+  about: string,
   signal: AbortSignal,
 ): Promise<number> {
   const until = clock.now() + othersMs
   for (;;) {
     const { messageCount, consumerCount } = await watch.checkQueue(queue)
-    if (messageCount > 0 || consumerCount <= consumers || clock.now() >= until) return messageCount
+    if (messageCount > 0 || consumerCount <= consumers) return messageCount
+    if (clock.now() >= until) throw heldByOthers(about, queue)
     if (!(await pause(clock, lookAgainMs, signal))) return 0
   }
 }
