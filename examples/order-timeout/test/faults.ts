@@ -16,6 +16,10 @@ const checkout = join(import.meta.dirname, '../../..')
 const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: checkout, encoding: 'utf8' }).trim()
 mkdirSync(join(checkout, 'evidence'), { recursive: true })
 const file = join(checkout, 'evidence', `order-timeout-${result.broker}.json`)
-writeFileSync(file, `${JSON.stringify({ commit, command: 'pnpm sample:faults', ...result }, undefined, 2)}\n`)
+const command = [
+  'pnpm sample:faults',
+  ...(brokerUrl === undefined ? [] : [`${new URL(brokerUrl).protocol}//...`]),
+].join(' ')
+writeFileSync(file, `${JSON.stringify({ commit, command, ...result }, undefined, 2)}\n`)
 console.log(result)
 process.exitCode = result.broken.length === 0 && result.deadLetters === 0 ? 0 : 1
