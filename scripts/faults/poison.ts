@@ -105,10 +105,11 @@ function lines(file: string): string[] {
   return existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []
 }
 
+/** By the first effect of each: without an inbox what was in hand at a crash comes again, from the first of it on. */
 function disordered(effects: readonly string[]): number {
   const last = new Map<number, number>()
   const bad = new Set<number>()
-  for (const id of effects) {
+  for (const id of new Set(effects)) {
     const n = Number(id.slice(1))
     if (n < (last.get(n % 25) ?? -1)) bad.add(n % 25)
     last.set(n % 25, n)
