@@ -74,7 +74,8 @@ export async function patternRun(
     const sending = Promise.all(
       names.map((name) => lives(name, args, book, random, children, () => save(folder, book))),
     )
-    const done = forMs === undefined ? await sending : await Promise.race([sending, sleep(forMs)])
+    const done =
+      forMs === undefined ? await sending : await Promise.race([sending, sleep(forMs, undefined, { ref: false })])
     const sent = performance.now()
     book.sending += sent - began
     if (done === undefined) {
