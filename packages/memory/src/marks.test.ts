@@ -1,7 +1,7 @@
 // A suspect whose start alone cannot be noted: the broker does not answer, or it is no longer ours.
 import { connectAdapter, topic } from '@posthorn/core'
 import { type Dispatch, type Driver, newId, type Settled, type Source } from '@posthorn/core/driver'
-import { changedAdapter } from '@posthorn/testkit'
+import { changedAdapter, plainMessage } from '@posthorn/testkit'
 import { expect, test } from 'vitest'
 import { memory } from './index.ts'
 
@@ -43,25 +43,8 @@ async function broker(mark: (token: unknown) => Settled | undefined) {
     seen.push(body)
     attempts.push(attempt)
   })
-  const suspect = (n: number): Dispatch => ({
-    id: newId(Date.now()),
-    topic: 'orders',
-    key: undefined,
-    tag: undefined,
-    headers: {},
-    body: Buffer.from(JSON.stringify(n)),
-    contentType: undefined,
-    sentAt: Date.now(),
-    expiresAt: undefined,
-    priority: undefined,
-    version: undefined,
-    generation: 0,
-    failures: 0,
-    history: [],
-    lone: 1,
-    replyTo: undefined,
-    correlationId: undefined,
-  })
+  const suspect = (n: number): Dispatch =>
+    plainMessage({ id: newId(Date.now()), topic: 'orders', body: Buffer.from(JSON.stringify(n)), lone: 1 })
   const { signal } = new AbortController()
   const send = (from: number, count: number) =>
     inner?.send(

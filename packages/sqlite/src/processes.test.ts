@@ -22,7 +22,8 @@ function said(child: ChildProcess): Promise<unknown> {
 
 const topic = topicOf('orders', { groups: [{ name: 'g', order: 'key', filter: undefined }], keyed: true })
 
-test('what a killed process held comes to another when its lease ends, in order, with its start counted', async () => {
+/** Three messages of a key, in the hands of another process. */
+async function heldByAnother() {
   const path = freshPath()
   const driver = await connected({ path, leaseMs: 300 })
   await driver.declare(topic, never)
@@ -32,6 +33,11 @@ test('what a killed process held comes to another when its lease ends, in order,
   )
   const child = start(path, 'hold')
   expect(await said(child)).toBe('1 2 3')
+  return { path, driver, child }
+}
+
+test('what a killed process held comes to another when its lease ends, in order, with its start counted', async () => {
+  const { path, driver, child } = await heldByAnother()
   child.kill('SIGKILL')
   const source = await driver.open(membership(topic, { order: 'key' }), never)
   const got = await source.receive(10, never)
@@ -45,15 +51,7 @@ test('what a killed process held comes to another when its lease ends, in order,
 })
 
 test('what a frozen process held goes to another when its lease ends; thawed, it settles and extends nothing of it', async () => {
-  const path = freshPath()
-  const driver = await connected({ path, leaseMs: 300 })
-  await driver.declare(topic, never)
-  await driver.send(
-    ['1', '2', '3'].map((text) => message('orders', text, { key: 'k' })),
-    { signal: never },
-  )
-  const child = start(path, 'hold')
-  expect(await said(child)).toBe('1 2 3')
+  const { driver, child } = await heldByAnother()
   child.kill('SIGSTOP')
   const source = await driver.open(membership(topic, { order: 'key' }), never)
   const got = await source.receive(10, never)

@@ -1,5 +1,5 @@
 // Ways in which what is around sending and receiving may be wrong.
-import { isMessagingError, type Shelf } from '@posthorn/core/driver'
+import { type DriverLag, isMessagingError, type Shelf } from '@posthorn/core/driver'
 import { always, but, type DefectKind, hanging, once, type Strike } from './place.ts'
 
 /** Leaves out what it is told to. */
@@ -26,6 +26,21 @@ function shelving(
         shelf(topic, group) {
           const shelf = driver.shelf(topic, group)
           return but(shelf, change(shelf, strike))
+        },
+      }),
+  }
+}
+
+/** What is told of a group that is behind. */
+function miscounting(sentence: string, told: (lag: DriverLag) => DriverLag): DefectKind {
+  return {
+    sentence,
+    place: always,
+    wrap: (driver, strike) =>
+      but(driver, {
+        async lag(topic, group, signal) {
+          const lag = await driver.lag(topic, group, signal)
+          return lag.backlog > 0 && strike() ? told(lag) : lag
         },
       }),
   }
@@ -169,28 +184,15 @@ export const operating = {
       })
     },
   },
-  'lag-says-nothing': {
-    sentence: 'a group that is behind is told to be at the end',
-    place: always,
-    wrap: (driver, strike) =>
-      but(driver, {
-        async lag(topic, group, signal) {
-          const lag = await driver.lag(topic, group, signal)
-          return lag.backlog > 0 && strike() ? { ...lag, backlog: 0, oldestMs: undefined } : lag
-        },
-      }),
-  },
-  'lag-a-fifth-short': {
-    sentence: 'of what waits for a group a fifth is not counted',
-    place: always,
-    wrap: (driver, strike) =>
-      but(driver, {
-        async lag(topic, group, signal) {
-          const lag = await driver.lag(topic, group, signal)
-          return lag.backlog > 0 && strike() ? { ...lag, backlog: Math.ceil(lag.backlog * 0.8) } : lag
-        },
-      }),
-  },
+  'lag-says-nothing': miscounting('a group that is behind is told to be at the end', (lag) => ({
+    ...lag,
+    backlog: 0,
+    oldestMs: undefined,
+  })),
+  'lag-a-fifth-short': miscounting('of what waits for a group a fifth is not counted', (lag) => ({
+    ...lag,
+    backlog: Math.ceil(lag.backlog * 0.8),
+  })),
   'hang-close': {
     sentence: 'closing the connection never settles',
     place: always,
