@@ -30,6 +30,7 @@ const inNamespace = async <T>(work: (namespace: string, url: string) => Promise<
       'orders~agreed',
       'orders@bench~agreed',
       '~delivery',
+      '~readers',
       '~unroutable',
     ])
       await channel.deleteExchange(`${namespace}:${exchange}`)
