@@ -55,10 +55,13 @@ export function newestFirst<T>(
     readonly item: T
     readonly at: number
     readonly since: number
+    here: boolean
   }
   /** Oldest first. */
   let entries: Entry[] = []
   let named: Entry | undefined
+  /** As they came, where patience ends; what has left is passed over when it is met. */
+  const came = inOrder<Entry>()
   const placeOf = (at: number): number => {
     let [low, high] = [0, entries.length]
     while (low < high) {
@@ -68,31 +71,46 @@ export function newestFirst<T>(
     }
     return low
   }
-  const overdue = (): Entry | undefined =>
-    patienceMs === Number.POSITIVE_INFINITY ? undefined : entries.find(({ since }) => now() - since >= patienceMs)
+  const notes = (entry: Entry): void => {
+    came.add(entry)
+    // One that waits for long must not keep all that have passed it.
+    if (came.size > 4 * entries.length + 64) for (const each of came.clear()) if (each.here) came.add(each)
+  }
+  const overdue = (): Entry | undefined => {
+    let first = came.next()
+    for (; first?.here === false; first = came.next()) came.drop()
+    return first !== undefined && now() - first.since >= patienceMs ? first : undefined
+  }
   return {
     get size() {
       return entries.length
     },
     add(item) {
       const since = now()
-      const at = sentAt(item) ?? since
-      entries.splice(placeOf(at), 0, { item, at, since })
+      const entry = { item, at: sentAt(item) ?? since, since, here: true }
+      entries.splice(placeOf(entry.at), 0, entry)
+      if (patienceMs !== Number.POSITIVE_INFINITY) notes(entry)
     },
     next() {
       named = overdue() ?? entries.at(-1)
       return named?.item
     },
     drop() {
-      if (named === entries.at(-1)) entries.pop()
-      else entries = entries.filter((each) => each !== named)
+      if (named === undefined) return
+      named.here = false
+      entries.splice(entries.lastIndexOf(named), 1)
       named = undefined
     },
     clear() {
       const out = entries.map(({ item }) => item)
       entries = []
+      came.clear()
       return out
     },
-    takeOldest: (count) => entries.splice(0, count).map(({ item }) => item),
+    takeOldest(count) {
+      const out = entries.splice(0, count)
+      for (const each of out) each.here = false
+      return out.map(({ item }) => item)
+    },
   }
 }
