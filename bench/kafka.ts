@@ -5,6 +5,7 @@ import { kafka } from '@posthorn/kafka'
 import { Kafka, logLevel, type Message } from 'kafkajs'
 import type { BenchFile, Block, Case } from './harness/case.ts'
 import { measured, type Order, orderOf } from './parts/measuring.ts'
+import { type Pace, paced } from './parts/paced.ts'
 import { sendBy } from './parts/through.ts'
 
 type Client = 'kafkajs' | 'platformatic'
@@ -220,38 +221,7 @@ const consumedByHand =
       return sample
     })
 
-/** 500 messages a second, one at a time; the middle and the 99th of 100 of the ways from send to handler. */
-const paced = async (
-  send: (id: number) => Promise<unknown>,
-  arrived: (take: (id: number) => void) => Promise<unknown>,
-  count: number,
-) => {
-  const began = new Float64Array(count)
-  const took: number[] = []
-  let all = (): void => {}
-  const done = new Promise<void>((resolve) => {
-    all = resolve
-  })
-  await arrived((id) => {
-    if (id >= count) return
-    took.push(performance.now() - (began[id] as number))
-    if (took.length === count) all()
-  })
-  await send(count)
-  const sample = await measured(count, async () => {
-    const start = performance.now()
-    for (let id = 0; id < count; id++) {
-      const wait = start + id * 2 - performance.now()
-      if (wait > 1) await new Promise((resolve) => setTimeout(resolve, wait))
-      began[id] = performance.now()
-      void send(id)
-    }
-    await done
-  })
-  took.sort((a, b) => a - b)
-  const at = (part: number): number => took[Math.floor(part * took.length)] as number
-  return { ...sample, more: { 'ms p50': at(0.5), 'ms p99': at(0.99) } }
-}
+const fiveHundredASecond = (scale: number): Pace => ({ everyMs: 2, count: Math.ceil(3_000 * scale) })
 
 const latency =
   (client: Client): Block =>
@@ -261,9 +231,9 @@ const latency =
       const orders = ordersOf(1)
       const producer = broker.producer()
       const sample = await paced(
+        fiveHundredASecond(scale),
         (id) => producer.send(orders, orderOf(id)),
         (take) => broker.consume(orders, { group: 'bench', concurrency: 16 }, async ({ body }) => take(body.id)),
-        Math.ceil(3_000 * scale),
       )
       await broker.close()
       return sample
@@ -277,6 +247,7 @@ const rawLatency: Block = (scale) =>
     await consumer.connect()
     await consumer.subscribe({ topics: [name], fromBeginning: true })
     const sample = await paced(
+      fiveHundredASecond(scale),
       (id) => one(bytesOf(id)),
       async (take) => {
         const joined = new Promise<void>((resolve) => void consumer.on('consumer.group_join', () => resolve()))
@@ -285,7 +256,6 @@ const rawLatency: Block = (scale) =>
         })
         await joined
       },
-      Math.ceil(3_000 * scale),
     )
     await consumer.disconnect()
     await close()

@@ -1,5 +1,5 @@
 // Messages through a whole broker of ours, counted.
-import type { Adapter, Broker, Topic } from '@posthorn/core'
+import type { Adapter, Broker, SendOptions, Topic } from '@posthorn/core'
 import { connectAdapter, topic } from '@posthorn/core'
 import { type Order, orderOf } from './measuring.ts'
 
@@ -14,11 +14,17 @@ export const ordersOf = (lanes: number): Topic<Order> =>
 export const quiet = (adapter: Adapter): Promise<Broker> => connectAdapter(adapter, { log: false })
 
 /** Sends so many orders by callers that each await their last one. */
-export const sendBy = async (broker: Broker, orders: Topic<Order>, count: number, callers: number): Promise<void> => {
+export const sendBy = async (
+  broker: Broker,
+  orders: Topic<Order>,
+  count: number,
+  callers: number,
+  options?: SendOptions,
+): Promise<void> => {
   const producer = broker.producer({ buffer: 2 * callers })
   let next = 0
   const caller = async (): Promise<void> => {
-    while (next < count) await producer.send(orders, orderOf(next++))
+    while (next < count) await producer.send(orders, orderOf(next++), options)
   }
   await Promise.all(Array.from({ length: callers }, caller))
 }
