@@ -26,6 +26,11 @@ const bytes = fc
 describe.each(['snappy', 'lz4'] as const)('%s', (name) => {
   const { compress, decompress } = codecs[name]
   const theirs = compressionsAlgorithms[name]
+  /** Theirs throws for no bytes at all when its memory has grown meanwhile; a byte before renews its view of it. */
+  const compressByThem = (data: Buffer): Buffer => {
+    theirs.compressSync(Buffer.alloc(1))
+    return Buffer.from(theirs.compressSync(data))
+  }
 
   test('what we write is read by us and by others', () => {
     fc.assert(
@@ -34,16 +39,19 @@ describe.each(['snappy', 'lz4'] as const)('%s', (name) => {
         expect(decompress(small).equals(data)).toBe(true)
         expect(Buffer.from(theirs.decompressSync(small)).equals(data)).toBe(true)
       }),
-      { numRuns: 200 },
+      { seed: 1, numRuns: 200 },
     )
   })
 
   test('what others write is read', () => {
+    // Enough to make its memory grow, then nothing at all.
+    for (const size of [5_000_000, 0])
+      expect(decompress(compressByThem(Buffer.alloc(size, 'abc'))).equals(Buffer.alloc(size, 'abc'))).toBe(true)
     fc.assert(
       fc.property(bytes, (data) => {
-        expect(decompress(Buffer.from(theirs.compressSync(data))).equals(data)).toBe(true)
+        expect(decompress(compressByThem(data)).equals(data)).toBe(true)
       }),
-      { numRuns: 200 },
+      { seed: 1, numRuns: 200 },
     )
   })
 
@@ -72,7 +80,7 @@ describe.each(['snappy', 'lz4'] as const)('%s', (name) => {
         hurt[at] = (hurt[at] as number) ^ change
         expect(given(hurt)?.length ?? 0).toBeLessThan(10_000_000)
       }),
-      { numRuns: 500 },
+      { seed: 1, numRuns: 500 },
     )
   })
 })
