@@ -9,7 +9,7 @@ import { format } from '../../packages/testkit/src/ledger/report.ts'
 import { brokersFolder, checkout } from '../brokers/places.ts'
 import { randomFrom } from './random.ts'
 import type { Fault } from './service-faults.ts'
-import { isClean, type Service, type ServiceResult, type ServiceRun, serviceRun } from './service-run.ts'
+import { isClean, type Service, type ServiceResult, type ServiceRun, serviceRun, troubles } from './service-run.ts'
 
 /** What is run. */
 export interface Campaign {
@@ -23,9 +23,11 @@ export interface Campaign {
   readonly times?: number | undefined
   /** Kinds of them: all in turn, in another order each round. */
   readonly faults: readonly Fault[]
+  /** Legs that differ in their service and take turns: each gets all kinds by itself. Default 1. */
+  readonly turns?: number | undefined
   /** Of a leg, counted from 0. */
   readonly service: (leg: number) => Promise<Service & AsyncDisposable>
-  /** How long the sending is stretched for each fault, so that all of them fall into it. Default 15 s. */
+  /** How long a fault may be expected to take, for the pace of the senders. Default 15 s. */
   readonly msPerFault?: number | undefined
   /** What ran, for the evidence: version, nodes. */
   readonly about: Readonly<Record<string, unknown>>
@@ -43,6 +45,7 @@ interface Leg {
   readonly lateness: ServiceResult['check']['lateness']
   readonly faults: ServiceResult['check']['faults']
   readonly stuck: readonly string[]
+  readonly idle: readonly string[]
   readonly accidents: readonly string[]
 }
 
@@ -64,12 +67,16 @@ export async function runCampaign(campaign: Campaign): Promise<void> {
   const seed = Number(values.seed)
   const until = performance.now() + Number(values.seconds) * 1_000
   const plan = { messages, legs, faults: Number(values.faults), seed, commit: commit() }
-  const sequence = faultSequence(campaign.faults, plan)
+  const { turns = 1 } = campaign
   const perLeg = Math.ceil(plan.faults / legs)
+  const faultsOf = (leg: number): readonly Fault[] => {
+    const [turn, nth] = [leg % turns, Math.floor(leg / turns)]
+    return faultSequence(campaign.faults, seed + turn, (nth + 1) * perLeg).slice(nth * perLeg)
+  }
   const done = values.fresh ? [] : remembered(campaign.name, plan)
   while (done.length < legs && performance.now() < until) {
     const leg = done.length
-    const faults = sequence.slice(leg * perLeg, (leg + 1) * perLeg)
+    const faults = faultsOf(leg)
     console.log(`leg ${leg + 1} of ${legs}, seed ${seed + leg}: ${faults.map(({ name }) => name).join(', ')}`)
     done.push(await runLeg(campaign, { leg, faults, messages: Math.ceil(messages / legs), seed: seed + leg }))
     remember(campaign.name, plan, done)
@@ -100,8 +107,8 @@ async function runLeg(
     folder,
     msPerFault: campaign.msPerFault ?? 15_000,
   })
-  const { check, stuck, accidents, seconds } = result
-  console.log(`${format(check)}\n${[...stuck.map((each) => `stuck after ${each}`), ...accidents].join('\n')}`)
+  const { check, stuck, idle, accidents, seconds } = result
+  console.log(`${format(check)}\n${troubles(result).join('\n')}`)
   const clean = isClean(result)
   if (clean) rmSync(folder, { recursive: true })
   else console.error(`the ledger is kept in ${folder}`)
@@ -122,16 +129,17 @@ async function runLeg(
     lateness: check.lateness,
     faults: check.faults,
     stuck,
+    idle,
     accidents,
   }
 }
 
 /** The same for the same seed; it does not hang on where a campaign was cut off. */
-function faultSequence(kinds: readonly Fault[], { faults, seed }: Plan): readonly Fault[] {
+function faultSequence(kinds: readonly Fault[], seed: number, count: number): readonly Fault[] {
   const random = randomFrom(seed)
   const sequence: Fault[] = []
-  while (sequence.length < faults) sequence.push(...shuffled(kinds, random))
-  return sequence.slice(0, faults)
+  while (sequence.length < count) sequence.push(...shuffled(kinds, random))
+  return sequence.slice(0, count)
 }
 
 function shuffled<T>(all: readonly T[], random: () => number): readonly T[] {

@@ -27,7 +27,7 @@ export interface Crew {
   /** One more for a group, until it leaves. */
   join(does: MemberOrders['does']): Promise<Place>
   tell(word: Word): void
-  /** Waits until every sender has tried all of its quota, and then until nothing has moved for `quietMs`; false: nothing moved for `stuckMs` before. */
+  /** Waits until every sender has finished, and then until nothing has moved for `quietMs`; false: nothing moved for `stuckMs` before. */
   settles(quietMs: number, stuckMs: number): Promise<boolean>
   /** Waits until senders and every group have got on since now; false: not within `ms`. */
   movesOn(ms: number): Promise<boolean>
@@ -85,7 +85,7 @@ export function crewOf(ordersOf: (name: string, does: MemberOrders['does'], memb
     async movesOn(ms) {
       const before = sums()
       for (const end = performance.now() + ms; performance.now() < end; await sleep(100))
-        if (finished() || sums().every((sum, i) => sum > (before[i] ?? 0))) return true
+        if (sums().every((sum, i) => sum > (before[i] ?? 0))) return true
       return false
     },
     async close() {

@@ -16,7 +16,7 @@ export interface MemberOrders {
   readonly folder: string
   readonly name: string
   readonly does: 'send' | 'billing' | 'audit'
-  /** Of a sender: all that it sends in all its lives. */
+  /** Of a sender: what it sends at least in all its lives; it goes on until it is told to finish. */
   readonly quota: number
   /** Of a sender: between two batches, until it is told to finish. */
   readonly paceMs: number
@@ -42,7 +42,7 @@ export type Word =
 export interface Progress {
   /** Sends that were acknowledged, or effects. */
   readonly done: number
-  /** All of the quota was tried. */
+  /** All of the quota was tried, and it was told to finish. */
   readonly sent: boolean
 }
 
@@ -142,12 +142,12 @@ async function send(): Promise<void> {
     }
   }
   tell()
-  for (let next = begun(); next < quota && !stopping; ) {
+  for (let next = begun(); !(finishing && next >= quota) && !stopping; ) {
     if (paused) {
       await sleep(20)
       continue
     }
-    const last = Math.min(quota, next + batch)
+    const last = finishing ? Math.min(quota, next + batch) : next + batch
     const sends: Promise<void>[] = []
     for (; next < last; next++) sends.push(one(next))
     await Promise.all(sends)

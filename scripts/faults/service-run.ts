@@ -27,11 +27,12 @@ export interface Service {
 export interface ServiceRun {
   readonly service: Service
   readonly faults: readonly Fault[]
+  /** So many at least: senders go on as long as faults do, so that every fault falls into sending and handling. */
   readonly messages: number
   readonly seed: number
   /** For the ledger; empty or not there yet. */
   readonly folder: string
-  /** How long the sending is stretched for each fault. */
+  /** How long a fault may be expected to take, for the pace of the senders. */
   readonly msPerFault: number
   /** Deadline of a send; undefined: the default, which some faults outlast, so that sends end as unknown. */
   readonly sendTimeoutMs?: number | undefined
@@ -42,6 +43,8 @@ export interface ServiceResult {
   readonly check: CheckResult
   /** Faults after which senders or a group had not got on in time. */
   readonly stuck: readonly string[]
+  /** Faults before or after which nothing was sent, or nothing handled in a group, within the load: they show nothing. */
+  readonly idle: readonly string[]
   /** Processes that ended otherwise than they were told to. */
   readonly accidents: readonly string[]
   readonly seconds: number
@@ -67,12 +70,13 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
     name,
     does,
     quota,
-    // Twenty at a time; some are left for the end.
+    // Twenty at a time.
     paceMs: Math.floor((faults.length * run.msPerFault) / (quota / 20)),
     delays: service.delays,
     sendTimeoutMs: run.sendTimeoutMs,
   }))
   const stuck: string[] = []
+  let loadEndsAt: number | undefined
   try {
     for (const does of ['audit', 'billing', 'billing', ...Array(senders).fill('send')] as const) await crew.join(does)
     if (!(await crew.movesOn(recoveryMs))) stuck.push('start')
@@ -86,6 +90,7 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
       over()
       if (!(await crew.movesOn(recoveryMs))) stuck.push(fault.name)
     }
+    loadEndsAt = ledger.now()
     crew.tell({ say: 'finish' })
     await using broker = await connect(service.direct, { namespace, log: false })
     if (!(await drained(crew, broker))) stuck.push('the end')
@@ -101,13 +106,33 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
     deadlineMs: run.sendTimeoutMs,
     allow: ['duplicate-effect'],
     limits: { recoveryMs },
+    loadEndsAt,
   })
-  return { check, stuck, accidents: crew.accidents, seconds: Math.round((performance.now() - from) / 100) / 10 }
+  return {
+    check,
+    stuck,
+    idle: idleFaults(check),
+    accidents: crew.accidents,
+    seconds: Math.round((performance.now() - from) / 100) / 10,
+  }
 }
 
-/** Whether everything held. */
-export function isClean({ check, stuck, accidents }: ServiceResult): boolean {
-  return check.ok && stuck.length === 0 && accidents.length === 0
+/** Whether everything held, and every fault fell into the load. */
+export function isClean({ check, stuck, idle, accidents }: ServiceResult): boolean {
+  return check.ok && stuck.length === 0 && idle.length === 0 && accidents.length === 0
+}
+
+/** What did not hold beside the findings of the ledger, a line each. */
+export function troubles({ stuck, idle, accidents }: ServiceResult): readonly string[] {
+  return [...stuck.map((each) => `stuck after ${each}`), ...idle.map((each) => `no load around ${each}`), ...accidents]
+}
+
+function idleFaults({ faults }: CheckResult): readonly string[] {
+  return faults
+    .filter(({ sends, effects }) =>
+      [sends, ...workGroups.map((group) => effects[group])].some((flow) => !flow?.before || !flow.after),
+    )
+    .map(({ name }) => name)
 }
 
 /** Waits until all was sent and nothing is left in the groups, however long a busy machine takes; false: nothing moved for a minute. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { kafkaClients, kafkaService } from '../../../scripts/faults/kafka-service.ts'
 import { consumerKilled, killed, resetConsuming, resetSending } from '../../../scripts/faults/service-faults.ts'
-import { isClean, serviceRun } from '../../../scripts/faults/service-run.ts'
+import { isClean, serviceRun, troubles } from '../../../scripts/faults/service-run.ts'
 import { format } from '../../testkit/src/ledger/report.ts'
 
 // Of two senders and of two members of a group each uses another client; `pnpm test:faults kafka` goes by one at a time, through more faults.
@@ -25,7 +25,7 @@ it('Kafka by both clients, 10,000 messages: reset while sending, reset while con
     sendTimeoutMs: 40_000,
   })
   console.log(format(result.check), result.seconds)
-  expect(isClean(result), `${format(result.check)}\n${[...result.stuck, ...result.accidents].join(', ')}`).toBe(true)
+  expect(isClean(result), `${format(result.check)}\n${troubles(result).join(', ')}`).toBe(true)
   expect(result.check.counts.acknowledged).toBeGreaterThan(9_900)
   rmSync(folder, { recursive: true })
 })

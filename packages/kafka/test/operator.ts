@@ -2,18 +2,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Admin, Kafka, logLevel } from 'kafkajs'
 
-/** Waits until the groups have committed everything of topics that begin with a prefix, then removes the main ones and makes them again, empty. */
-export async function removeAndMakeAgain(broker: string, prefix: string, partitions: number): Promise<void> {
+/** Waits until the groups have committed everything of topics that begin with a prefix, then removes the main ones and makes them again as they were, empty. */
+export async function removeAndMakeAgain(broker: string, prefix: string): Promise<void> {
   const admin = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
   try {
     for (let quiet = 0; quiet < 5; await sleep(300)) quiet = (await waiting(admin, prefix)) === 0 ? quiet + 1 : 0
     const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(prefix) && !topic.includes('.-.'))
+    const described = (await admin.fetchTopicMetadata({ topics })).topics
     await admin.deleteTopics({ topics })
     // So long that everybody has noticed.
     await sleep(8_000)
     await admin.createTopics({
-      topics: topics.map((topic) => ({ topic, numPartitions: partitions })),
+      topics: described.map(({ name, partitions }) => ({ topic: name, numPartitions: partitions.length })),
       waitForLeaders: true,
     })
   } finally {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { rabbitService } from '../../../scripts/faults/rabbitmq-service.ts'
 import { consumerKilled, killed, resetConsuming, resetSending } from '../../../scripts/faults/service-faults.ts'
-import { isClean, serviceRun } from '../../../scripts/faults/service-run.ts'
+import { isClean, serviceRun, troubles } from '../../../scripts/faults/service-run.ts'
 import { format } from '../../testkit/src/ledger/report.ts'
 
 it('RabbitMQ, 10,000 messages: reset while sending, reset while consuming, a consumer killed, the broker killed', {
@@ -23,7 +23,7 @@ it('RabbitMQ, 10,000 messages: reset while sending, reset while consuming, a con
     msPerFault: 4_000,
   })
   console.log(format(result.check), result.seconds)
-  expect(isClean(result), `${format(result.check)}\n${[...result.stuck, ...result.accidents].join(', ')}`).toBe(true)
+  expect(isClean(result), `${format(result.check)}\n${troubles(result).join(', ')}`).toBe(true)
   expect(result.check.counts.acknowledged).toBeGreaterThan(9_900)
   rmSync(folder, { recursive: true })
 })

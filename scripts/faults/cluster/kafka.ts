@@ -1,7 +1,7 @@
 // `pnpm test:cluster kafka [--messages=60000] [--legs=2] [--seed=1]`: a service of five processes on three nodes with min.insync.replicas 2,
-// each killed once in turn; by kafkajs in one leg and by @platformatic/kafka in the next.
+// each killed once in turn while they send and handle; by kafkajs in one leg and by @platformatic/kafka in the next.
 import { nodesOf } from '../../brokers/lifecycle.ts'
-import { clientOf, kafkaService } from '../kafka-service.ts'
+import { clientOf, kafkaClients, kafkaService } from '../kafka-service.ts'
 import { runCampaign } from '../service-campaign.ts'
 import { killed } from '../service-faults.ts'
 
@@ -12,9 +12,10 @@ await runCampaign({
   command: 'pnpm test:cluster kafka',
   messages: 60_000,
   legs: 2,
+  turns: kafkaClients.length,
   faults: nodesOf(broker).map((node) => killed(broker, node)),
-  // On a busy machine a node needs a minute and more to come back.
-  msPerFault: 120_000,
+  // As long as a node needs to come back.
+  msPerFault: 30_000,
   service: (leg) => kafkaService(broker, [clientOf(leg)]),
   about: {
     broker: 'Kafka 4.3.1, three KRaft nodes, min.insync.replicas 2',

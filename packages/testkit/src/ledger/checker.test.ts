@@ -200,12 +200,42 @@ describe('figures', () => {
       { ...did, id: 'b', t: 61 },
       end,
     ]
-    expect(check(run).faults).toEqual([
+    expect(check(run).faults).toMatchObject([
       { name: 'kill', atMs: 1.5, lastedMs: 8.5, sendsAfterMs: 30, effectsAfterMs: 50, drainedAfterMs: 50 },
     ])
     expect(found(run, { ...only, limits: { recoveryMs: 30, drainMs: 50 } })).toEqual([])
     expect(found(run, { ...only, limits: { recoveryMs: 29 } })).toEqual(['recovery'])
     expect(found(run, { ...only, limits: { drainMs: 49 } })).toEqual(['recovery'])
+  })
+  test('around a fault: what was sent and handled before, during and after, until the next one or the end of the load, and the longest stretch without', () => {
+    const sent = (id: string, at: number): Entry[] => [
+      { ...base, id, t: at },
+      { ...held, id, t: at },
+      { ...did, id, t: at + 1 },
+    ]
+    const run: Entry[] = [
+      ...sent('too early', 1),
+      ...sent('a', 3_990),
+      ...fault(4_000, 4_500),
+      ...sent('b', 4_100),
+      ...sent('c', 4_700),
+      ...fault(5_000, 5_500),
+      ...sent('when the load is over', 6_000),
+      { ...end, t: 7_000 },
+    ]
+    const flows = check(run, { loadEndsAt: 5_900 }).faults.map(({ sends, effects }) => [sends, effects['billing']])
+    expect(flows).toEqual([
+      [
+        { before: 1, during: 1, after: 1, stalledMs: 600 },
+        { before: 1, during: 1, after: 1, stalledMs: 600 },
+      ],
+      [
+        { before: 3, during: 0, after: 0, stalledMs: 1_300 },
+        { before: 3, during: 0, after: 0, stalledMs: 1_300 },
+      ],
+    ])
+    const over: Entry[] = [...sent('a', 1), ...fault(5, 10), { ...end, t: 20 }]
+    expect(check(over).faults[0]?.sends).toEqual({ before: 1, during: 0, after: 0, stalledMs: undefined })
   })
   test('who never recovers is found, who had nothing to send is not', () => {
     const stuck: Entry[] = [

@@ -37,6 +37,8 @@ export interface CheckOptions {
   readonly clockEpsilonMs?: number | undefined
   /** How long after the check of expiry a delivery may be written down. Default 250 ms. */
   readonly expiryEpsilonMs?: number | undefined
+  /** When the load ended under which faults were to fall, by the ledger's clock. Default: with the run. */
+  readonly loadEndsAt?: number | undefined
 }
 
 /** How many messages there were of each set. */
@@ -161,7 +163,7 @@ function conclude(run: Run, fates: Fates, options: CheckOptions): CheckResult {
   const counts = count(run, all)
   const windows = faultWindows(run.faults, run.endAt)
   const lateness = latenessOf(all, windows)
-  const faults = recoveryOf(all, windows, run.startAt)
+  const faults = recoveryOf(fates, windows, { startAt: run.startAt, loadEndsAt: options.loadEndsAt ?? run.endAt })
   judgeRun(run, options.limits ?? {}, find)
   judgeFigures({ counts, lateness, faults }, options.limits ?? {}, find)
   const ok = Object.values(findings).every((finding) => finding.count === 0 || finding.allowed)

@@ -1,6 +1,7 @@
 import type { CheckResult } from './checker.ts'
 import { type FindingName, findingNames } from './findings.ts'
-import type { Percentiles } from './timing.ts'
+import type { Flow } from './flow.ts'
+import type { FaultReport, Percentiles } from './timing.ts'
 
 /** The result as a table for people. */
 export function format(result: CheckResult): string {
@@ -31,9 +32,15 @@ export function format(result: CheckResult): string {
   for (const fault of faults)
     lines.push(
       `fault ${fault.name} at ${ms(fault.atMs)} for ${ms(fault.lastedMs)}: sends after ${ms(fault.sendsAfterMs)}, ` +
-        `effects after ${ms(fault.effectsAfterMs)}, drained after ${ms(fault.drainedAfterMs)}`,
+        `effects after ${ms(fault.effectsAfterMs)}, drained after ${ms(fault.drainedAfterMs)}; ${flows(fault)}`,
     )
   return lines.join('\n').trimEnd()
+}
+
+function flows({ sends, effects }: FaultReport): string {
+  const told = ([what, { before, during, after, stalledMs }]: readonly [string, Flow]): string =>
+    `${what} ${before}/${during}/${after}, stalled ${ms(stalledMs)}`
+  return [['sends', sends] as const, ...Object.entries(effects)].map(told).join('; ')
 }
 
 function ms(value: number | string | undefined): string {

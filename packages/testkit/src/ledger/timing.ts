@@ -1,5 +1,6 @@
 import type { Entry } from './entries.ts'
-import { type Fate, never } from './fates.ts'
+import { type Fate, type Fates, never } from './fates.ts'
+import { type Flow, flowsOf, lowerBound } from './flow.ts'
 
 /** A fault as the harness wrote it down. */
 export interface FaultWindow {
@@ -21,6 +22,10 @@ export interface FaultReport {
   readonly effectsAfterMs: number | undefined
   /** From its end until all that was acknowledged before had taken effect; 0 if it had already. */
   readonly drainedAfterMs: number | undefined
+  /** Sends that were acknowledged. */
+  readonly sends: Flow
+  /** First effects, by group. */
+  readonly effects: Readonly<Record<string, Flow>>
 }
 
 /** Of a series of times in ms. */
@@ -79,40 +84,49 @@ export function latenessOf(fates: Iterable<Fate>, windows: readonly FaultWindow[
   return { healthy: percentiles(healthy), afterHeal: percentiles(afterHeal) }
 }
 
-/** How sending and draining went on after each fault. */
+/** How sending, handling and draining went on around each fault. */
 export function recoveryOf(
-  fates: Iterable<Fate>,
+  { byId, groups }: Fates,
   windows: readonly FaultWindow[],
-  startAt: number,
+  { startAt, loadEndsAt }: { readonly startAt: number; readonly loadEndsAt: number },
 ): readonly FaultReport[] {
   if (windows.length === 0) return []
   const oks: number[] = []
   let lastTry = -never
-  const effects: number[] = []
+  const effects: number[][] = groups.map(() => [])
   /** When it was acknowledged, and when the last of its groups had it. */
   const spans: { readonly ok: number; readonly done: number }[] = []
-  for (const fate of fates) {
+  for (const fate of byId.values()) {
     if (fate.okAt < never) oks.push(fate.okAt)
     lastTry = Math.max(lastTry, fate.open ? never : fate.sentAt + fate.tookMs)
     let done = 0
-    for (const group of fate.groups) {
-      if (group === undefined || group.firstEffect === never) continue
-      effects.push(group.firstEffect)
+    fate.groups.forEach((group, number) => {
+      if (group === undefined || group.firstEffect === never) return
+      effects[number]?.push(group.firstEffect)
       done = Math.max(done, group.firstEffect)
-    }
+    })
     if (fate.okAt < never && done > 0 && fate.due === undefined) spans.push({ ok: fate.okAt, done })
   }
   const sortedOks = Float64Array.from(oks).sort()
-  const sortedEffects = Float64Array.from(effects).sort()
+  const sortedEffects = effects.map((times) => Float64Array.from(times).sort())
   const drained = drainTimes(spans)
-  return windows.map(({ name, begin, end }) => ({
+  const sends = flowsOf(sortedOks, windows, loadEndsAt)
+  const handling = sortedEffects.map((times) => flowsOf(times, windows, loadEndsAt))
+  return windows.map(({ name, begin, end }, index) => ({
     name,
     atMs: begin - startAt,
     lastedMs: end - begin,
     sendsAfterMs: lastTry < end ? 'untried' : firstFrom(sortedOks, end),
-    effectsAfterMs: firstFrom(sortedEffects, end),
+    effectsAfterMs: earliest(sortedEffects.map((times) => firstFrom(times, end))),
     drainedAfterMs: Math.max(0, drained(end) - end),
+    sends: sends[index] as Flow,
+    effects: Object.fromEntries(groups.map((name, number) => [name, handling[number]?.[index] as Flow])),
   }))
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  const least = Math.min(...times.map((time) => time ?? never))
+  return least === never ? undefined : least
 }
 
 /** For a time: when the last of those acknowledged before it was done. */
@@ -130,18 +144,6 @@ function drainTimes(spans: { readonly ok: number; readonly done: number }[]): (b
 function firstFrom(sorted: Float64Array, from: number): number | undefined {
   const at = sorted[lowerBound(sorted, from)]
   return at === undefined ? undefined : at - from
-}
-
-/** The first place whose value is not below `value`. */
-function lowerBound(sorted: Float64Array, value: number): number {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((sorted[middle] as number) < value) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 function percentiles(values: number[]): Percentiles | undefined {
