@@ -12,14 +12,19 @@ export interface Tally {
   readonly skipped: number
 }
 
+/** The same of one run, with what failed by name. */
+export interface TestRun extends Tally {
+  readonly red: readonly string[]
+}
+
 /** As far as we read what vitest writes with its json reporter. */
 export interface Report {
   readonly numPassedTests: number
-  readonly numFailedTests: number
   readonly numPendingTests: number
   readonly testResults: readonly {
+    readonly name: string
     readonly status: string
-    readonly assertionResults: readonly { readonly status: string }[]
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[]
   }[]
 }
 
@@ -27,21 +32,18 @@ export interface Report {
  * Counts a report. A file that failed without a failed test (it could not be loaded) is one failure; so is a run that ended badly for a reason
  * that is in no file (an unhandled rejection, or no report at all).
  */
-export const tally = (report: Report | undefined, exitCode: number): Tally => {
-  if (report === undefined) return { passed: 0, failed: 1, skipped: 0 }
-  const broken = report.testResults.filter(
-    ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((each) => each.status === 'failed'),
-  ).length
-  const failed = report.numFailedTests + broken
-  return {
-    passed: report.numPassedTests,
-    failed: failed === 0 && exitCode !== 0 ? 1 : failed,
-    skipped: report.numPendingTests,
-  }
+export const tally = (report: Report | undefined, exitCode: number): TestRun => {
+  if (report === undefined) return { passed: 0, failed: 1, skipped: 0, red: ['no report'] }
+  const red = report.testResults.flatMap(({ name, status, assertionResults }) => {
+    const failed = assertionResults.flatMap((each) => (each.status === 'failed' ? [each.fullName] : []))
+    return status === 'failed' && failed.length === 0 ? [name] : failed
+  })
+  if (red.length === 0 && exitCode !== 0) red.push(`the run ended with ${exitCode}`)
+  return { passed: report.numPassedTests, failed: red.length, skipped: report.numPendingTests, red }
 }
 
 /** Runs the tests whose path has one of these parts, all without any; what vitest says goes to the terminal. */
-export const runTests = async (parts: readonly string[], signal: AbortSignal): Promise<Tally> => {
+export const runTests = async (parts: readonly string[], signal: AbortSignal): Promise<TestRun> => {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-tests-'))
   const file = join(folder, 'report.json')
   try {

@@ -1,14 +1,11 @@
 // `pnpm test:versions <name> [version...]`: the conformance suite on each other version of a broker that `pnpm brokers` can start, one after
 // the other; figures in `evidence/<name>-versions.json`. The version that every `pnpm test` runs on is not among them.
-import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { brokers } from './brokers/catalogue.ts'
 import { ensure, stop } from './brokers/lifecycle.ts'
-import { checkout } from './brokers/places.ts'
-import { runTests, type Tally } from './test-run.ts'
+import { runsOf, seenOn, writeRuns } from './evidence.ts'
+import { runTests, type TestRun } from './test-run.ts'
 
-interface Run extends Tally {
+interface Run extends TestRun {
   readonly version: string
   readonly date: string
   readonly commit: string
@@ -25,22 +22,15 @@ if (variants.length === 0) {
   console.error(`there is no other version of ${JSON.stringify(name)}; pnpm brokers lists them`)
   process.exitCode = 1
 } else {
-  const file = join(checkout, 'evidence', `${name}-versions.json`)
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: checkout, encoding: 'utf8' }).trim()
   for (const variant of variants) {
     await ensure(variant)
     try {
       // Tests read which broker they run on from here.
       process.env[`POSTHORN_${name.toUpperCase()}`] = variant
-      const tally = await runTests([`packages/${name}/src/conformance.test.ts`], new AbortController().signal)
-      console.log(`${variant}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped`)
-      note(file, {
-        version: variant.slice(name.length + 1),
-        date: new Date().toISOString().slice(0, 10),
-        commit,
-        ...tally,
-      })
-      if (tally.failed > 0 || tally.passed === 0) process.exitCode = 1
+      const run = await runTests([`packages/${name}/src/conformance.test.ts`], new AbortController().signal)
+      console.log(`${variant}: ${run.passed} passed, ${run.failed} failed, ${run.skipped} skipped`)
+      note({ version: variant.slice(name.length + 1), ...seenOn(), ...run })
+      if (run.failed > 0 || run.passed === 0) process.exitCode = 1
     } finally {
       await stop(variant)
     }
@@ -48,10 +38,8 @@ if (variants.length === 0) {
 }
 
 /** One row per version, the last run of each. */
-function note(file: string, run: Run): void {
-  const before = existsSync(file)
-    ? (JSON.parse(readFileSync(file, 'utf8')) as { readonly runs: readonly Run[] }).runs
-    : []
-  const runs = [...before.filter(({ version }) => version !== run.version), run]
-  writeFileSync(file, `${JSON.stringify({ command: `pnpm test:versions ${name}`, runs }, undefined, 2)}\n`)
+function note(run: Run): void {
+  const evidence = `${name}-versions`
+  const others = runsOf<Run>(evidence).filter(({ version }) => version !== run.version)
+  writeRuns(evidence, `pnpm test:versions ${name}`, [...others, run])
 }

@@ -1,15 +1,12 @@
 // `pnpm test:faults delays [--broker=rabbitmq-tls] [--messages=2000] [--restarts=3] [--queues=0] [--wake]`: how late delayed messages come on RabbitMQ's ladder, in
 // peace, and where the broker is killed (SIGKILL) and started again while they fall due; never early. Figures in `evidence/rabbitmq-delays.json`.
-import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { connectAdapter } from '../../packages/core/src/index.ts'
 import { connect, topic } from '../../packages/posthorn/src/index.ts'
 import { type RabbitClient, rabbitmq } from '../../packages/rabbitmq/src/index.ts'
 import { control, ensure, killNode, portsOfNode } from '../brokers/lifecycle.ts'
-import { checkout } from '../brokers/places.ts'
+import { runsOf, seenOn, writeRuns } from '../evidence.ts'
 import { randomFrom } from './random.ts'
 import { restarted } from './service-faults.ts'
 
@@ -135,25 +132,13 @@ for (let n = 0; n < Number(values.restarts); n++) {
   if (whileAway !== undefined) restarts.push(whileAway)
   console.log('due while the broker was away', JSON.stringify(whileAway))
 }
-const file = join(checkout, 'evidence/rabbitmq-delays.json')
-const before = existsSync(file)
-  ? (JSON.parse(readFileSync(file, 'utf8')) as { readonly runs: readonly Setting[] }).runs
-  : []
 const setting: Setting = { broker: name, queues: Number(values.queues), wake: values.wake }
-const run = {
-  ...setting,
-  date: new Date().toISOString().slice(0, 10),
-  commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: checkout, encoding: 'utf8' }).trim(),
-  peace,
-  whileAway: restarts,
-}
-const evidence = {
-  command: 'pnpm test:faults delays [--broker=NAME] [--queues=N] [--wake]',
-  runs: [
-    ...before.filter((each) => each.broker !== name || each.queues !== setting.queues || each.wake !== setting.wake),
-    run,
-  ],
-}
-writeFileSync(file, `${JSON.stringify(evidence, undefined, 2)}\n`)
+const others = runsOf<Setting>('rabbitmq-delays').filter(
+  (each) => each.broker !== name || each.queues !== setting.queues || each.wake !== setting.wake,
+)
+writeRuns('rabbitmq-delays', 'pnpm test:faults delays [--broker=NAME] [--queues=N] [--wake]', [
+  ...others,
+  { ...setting, ...seenOn(), peace, whileAway: restarts },
+])
 process.exitCode =
   [peace, ...restarts].every(({ early, missing }) => early + missing === 0) && peace.p99Ms < 2_000 ? 0 : 1

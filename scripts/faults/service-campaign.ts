@@ -1,5 +1,4 @@
 // A long run in legs, each a run of its own: what is done is remembered, so that a campaign that was cut off goes on where it was.
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +6,7 @@ import { parseArgs } from 'node:util'
 import type { FindingName } from '../../packages/testkit/src/ledger/findings.ts'
 import { format } from '../../packages/testkit/src/ledger/report.ts'
 import { brokersFolder, checkout } from '../brokers/places.ts'
+import { seenOn } from '../evidence.ts'
 import { randomFrom } from './random.ts'
 import type { Fault } from './service-faults.ts'
 import { isClean, type Service, type ServiceResult, type ServiceRun, serviceRun, troubles } from './service-run.ts'
@@ -66,7 +66,7 @@ export async function runCampaign(campaign: Campaign): Promise<void> {
   const legs = Number(values.legs)
   const seed = Number(values.seed)
   const until = performance.now() + Number(values.seconds) * 1_000
-  const plan = { messages, legs, faults: Number(values.faults), seed, commit: commit() }
+  const plan = { messages, legs, faults: Number(values.faults), seed, commit: seenOn().commit }
   const { turns = 1 } = campaign
   const perLeg = Math.ceil(plan.faults / legs)
   const faultsOf = (leg: number): readonly Fault[] => {
@@ -165,7 +165,7 @@ function evidence({ command, about }: Campaign, plan: Plan, legs: readonly Leg[]
     for (const [name, count] of Object.entries(counts)) total[name] = (total[name] ?? 0) + count
   return {
     command: `${command} --messages=${plan.messages} --legs=${plan.legs} --faults=${plan.faults} --seed=${plan.seed}`,
-    date: new Date().toISOString().slice(0, 10),
+    date: seenOn().date,
     commit: plan.commit,
     ...about,
     clean: legs.every(({ clean }) => clean),
@@ -175,9 +175,6 @@ function evidence({ command, about }: Campaign, plan: Plan, legs: readonly Leg[]
     legs,
   }
 }
-
-const commit = (): string =>
-  execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: checkout, encoding: 'utf8' }).trim()
 
 const stateFile = (name: string): string => join(brokersFolder, `${name}-run.json`)
 
