@@ -6,6 +6,7 @@ import {
   type Driver,
   defineAdapter,
   newId,
+  type SendResult,
   type Source,
   systemClock,
   type Traits,
@@ -40,9 +41,10 @@ const refuse = (): never => {
   throw new Error('the void has only sends and deliveries')
 }
 
+const held: SendResult = { ok: true, position: undefined }
+
 /** Answers in a later turn of the event loop, as a socket would. */
-const send: Driver['send'] = (batch) =>
-  new Promise((resolve) => setImmediate(() => resolve(batch.map(() => ({ ok: true, position: undefined })))))
+const send: Driver['send'] = (batch) => new Promise((resolve) => setImmediate(() => resolve(batch.map(() => held))))
 
 /** Ids that a sender has made: they come over the wire, so that making them is no cost of who receives. */
 const ids: readonly string[] = Array.from({ length: 10_000 }, () => newId(Date.now()))

@@ -28,6 +28,9 @@ export interface IntakeWork {
 /** Errors that opening again cannot mend. */
 const final = ['unsupported', 'invalid', 'unauthorized', 'closed'] as const
 
+/** Messages after which timers and sockets have their turn: a source that always has something would starve them. */
+const mostInATurn = 1_000
+
 /** Nobody waits. */
 const asleep = (): void => {}
 
@@ -134,7 +137,7 @@ export class Intake {
 
   async #receive(session: Session): Promise<'stop' | 'pause' | 'end' | MessagingError> {
     const { signal } = this.#receiving
-    for (let turn = 1; ; turn++) {
+    for (let received = 0; ; ) {
       if (this.#stopping.signal.aborted) return 'stop'
       if (this.#paused !== undefined) return 'pause'
       const free = this.#work.window - session.inHand.size
@@ -151,6 +154,7 @@ export class Intake {
         const arrivals = await session.source.receive(free, signal)
         if (arrivals.length === 0 && this.#work.ends && !signal.aborted) return 'end'
         for (const arrival of arrivals) this.#work.accept(arrival, session)
+        received += Math.max(1, arrivals.length)
       } catch (error) {
         if (this.#stopping.signal.aborted) return 'stop'
         if (isMessagingError(error)) return error
@@ -158,8 +162,9 @@ export class Intake {
           cause: error,
         })
       }
-      // A source that always has something must not starve timers and sockets.
-      if (turn % 32 === 0) await new Promise<void>((resolve) => setImmediate(resolve))
+      if (received < mostInATurn) continue
+      received = 0
+      await new Promise<void>((resolve) => setImmediate(resolve))
     }
   }
 

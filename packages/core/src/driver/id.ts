@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto'
 
-const pool = Buffer.alloc(4_096)
+/** One call for two thousand ids: a call costs more than its bytes. */
+const pool = Buffer.alloc(16_384)
 /** The same in hex: an id takes sixteen digits. */
 let digits = ''
 let used = 0
