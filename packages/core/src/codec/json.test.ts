@@ -35,6 +35,7 @@ describe('writing', () => {
     [{ a: undefined, b: 1 }, '{"b":1}'],
     [{ at: new Date(0) }, '{"at":"1970-01-01T00:00:00.000Z"}'],
     [{ toJSON: () => [1] }, '[1]'],
+    [{ rows: new Map(), inner: { big: 1n }, toJSON: () => ({ rows: 2 }) }, '{"rows":2}'],
     [Object.assign(Object.create(null), { a: 1 }), '{"a":1}'],
     ['\ud800', '"\\ud800"'],
     [-0, '0'],
