@@ -67,7 +67,9 @@ async function row(wanted: number, load: number, until: number): Promise<void> {
   )
 }
 
-const isGreen = ({ passed, failed }: TestRun): boolean => failed === 0 && passed > 0
+function isGreen({ passed, failed }: TestRun): boolean {
+  return failed === 0 && passed > 0
+}
 
 async function one(load: number): Promise<Run> {
   const busy = Array.from({ length: load }, computing)

@@ -2,6 +2,9 @@ import { type FaultProxy, faultProxy } from '../../packages/testkit/src/proxy/pr
 import { ensure, nodesOf, portsOfNode, type StartOptions } from '../brokers/lifecycle.ts'
 import type { Service } from './service-run.ts'
 
+/** A broker that starts looks after 5 s for what was due meanwhile, and members that lost it have 15 s to be back. */
+const lateMs = 20_000
+
 /** A service on a broker of this checkout, one proxy before it for senders and one for groups. A cluster is reached without: its nodes fail. */
 export async function rabbitService(broker: string, options?: StartOptions): Promise<Service & AsyncDisposable> {
   await ensure(broker, options)
@@ -17,6 +20,7 @@ export async function rabbitService(broker: string, options?: StartOptions): Pro
     sending,
     consuming,
     delays: true,
+    lateMs,
     async [Symbol.asyncDispose]() {
       await Promise.all([sending.close(), consuming.close()])
     },

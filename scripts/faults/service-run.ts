@@ -21,6 +21,8 @@ export interface Service {
   readonly consuming: FaultProxy
   /** Whether the broker delays by itself. */
   readonly delays: boolean
+  /** Longest that what was delayed may be late after a fault; the end waits so long for the last of it. */
+  readonly lateMs?: number | undefined
 }
 
 /** How big a run is, and what goes wrong in it, in this order. */
@@ -93,7 +95,7 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
     loadEndsAt = ledger.now()
     crew.tell({ say: 'finish' })
     await using broker = await connect(service.direct, { namespace, log: false })
-    if (!(await drained(crew, broker))) stuck.push('the end')
+    if (!(await drained(crew, broker, service.lateMs ?? 3_000))) stuck.push('the end')
     await takeStock(broker, ledger)
   } finally {
     await crew.close()
@@ -105,7 +107,7 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
     // At least once: after a fault a message may come again, and there is no inbox.
     deadlineMs: run.sendTimeoutMs,
     allow: ['duplicate-effect'],
-    limits: { recoveryMs },
+    limits: { recoveryMs, latenessAfterHealMs: service.lateMs },
     loadEndsAt,
   })
   return {
@@ -136,9 +138,9 @@ function idleFaults({ faults }: CheckResult): readonly string[] {
 }
 
 /** Waits until all was sent and nothing is left in the groups, however long a busy machine takes; false: nothing moved for a minute. */
-async function drained(crew: Crew, broker: Broker): Promise<boolean> {
+async function drained(crew: Crew, broker: Broker, quietMs: number): Promise<boolean> {
   for (let last = -1, since = performance.now(); ; ) {
-    if (!(await crew.settles(3_000, stuckMs))) return false
+    if (!(await crew.settles(quietMs, stuckMs))) return false
     let left = 0
     for (const group of workGroups) left += (await broker.lag(work, { group })).backlog
     if (left === 0) return true

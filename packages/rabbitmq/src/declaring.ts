@@ -1,5 +1,5 @@
 import type { DriverContext, GroupSpec, PatternSpec, TopicSpec } from '@posthorn/core/driver'
-import { MessagingError } from '@posthorn/core/driver'
+import { isMessagingError, MessagingError } from '@posthorn/core/driver'
 import type { Channel } from 'amqplib'
 import { type Card, note } from './book.ts'
 import type { Link } from './connection.ts'
@@ -30,6 +30,8 @@ export interface Declaring {
   readonly routes: Routes
   readonly settings: RabbitSettings
   readonly context: DriverContext
+  /** Of the broker, its first number. */
+  readonly version: number
 }
 
 /** Makes or verifies a topic and the groups that it names. */
@@ -133,16 +135,7 @@ async function establishGroup(
 /** Makes, or finds out, what a message cannot be placed without. */
 export async function provide(on: Declaring, need: Need, signal: AbortSignal): Promise<void> {
   const { names, routes, context, link } = on
-  if (need.need === 'level') {
-    await onChannel(link, context.clock, 'declaring the delay ladder', signal, async (channel) => {
-      await establish(channel, namespacePlan(names), context.topology, 'the delay ladder')
-      for (let level = firstLevel; level <= need.level; level++) {
-        await establish(channel, levelPlan(names, level), context.topology, 'the delay ladder')
-        routes.addLevel(level)
-      }
-    })
-    return
-  }
+  if (need.need === 'level') return provideLadder(on, need.level, signal)
   const { topic, group } = need
   if (need.need === 'shelf') {
     const steps = [shelfStep(names.shelf(topic, group))]
@@ -159,4 +152,28 @@ export async function provide(on: Declaring, need: Need, signal: AbortSignal): P
     return routes.addGroup(topic, group, lanes)
   // A group of a pattern that is read elsewhere, or none: the bindings of the delivery exchange know.
   routes.addGroup(topic, group, 'delivery')
+}
+
+/** Makes the levels up to this one. Those that a client made on a broker before 4.0, or will, stay as they are. */
+async function provideLadder(on: Declaring, top: number, signal: AbortSignal): Promise<void> {
+  const { names, routes, context, link } = on
+  const about = 'the delay ladder'
+  let tended = on.version >= 4
+  let level = firstLevel
+  let refused: number | undefined
+  while (level <= top) {
+    try {
+      await onChannel(link, context.clock, `declaring ${about}`, signal, async (channel) => {
+        await establish(channel, namespacePlan(names), context.topology, about)
+        for (; level <= top; level++) {
+          await establish(channel, levelPlan(names, level, tended), context.topology, about)
+          routes.addLevel(level)
+        }
+      })
+    } catch (error) {
+      if (!isMessagingError(error, 'invalid') || refused === level) throw error
+      refused = level
+      tended = !tended
+    }
+  }
 }

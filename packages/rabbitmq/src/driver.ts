@@ -51,6 +51,8 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   const { sending, consuming } = links
   const sender = senderOn(sending, maxBytes)
   const sources = new Set<OpenSource>()
+  const { version: full = '' } = (await sending.model()).connection.serverProperties
+  const version = Number.parseInt(full, 10)
   const declaring: Declaring = {
     // A connection that is blocked for publishing is not read from at all: who consumes must get on, to make room. Asked each time, never copied.
     get link() {
@@ -61,6 +63,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     routes,
     settings,
     context,
+    version,
   }
   const verified = verifying(clock, async (topic) => {
     if (!over && context.topology !== 'none') await declareTopic(declaring, topic, context.signal)
@@ -68,10 +71,8 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   const open = (): void => {
     if (over) throw closed('this connection to RabbitMQ')
   }
-  const { version = '' } = (await sending.model()).connection.serverProperties
   // Quorum queues have priorities from 4.0 on, classic ones always had them.
-  const lacks: Partial<Traits> =
-    settings.queueType === 'quorum' && Number.parseInt(version, 10) < 4 ? { priority: false } : {}
+  const lacks: Partial<Traits> = settings.queueType === 'quorum' && version < 4 ? { priority: false } : {}
 
   const tries: Tries = new Map()
   const positions = new Map<string, From>()

@@ -196,8 +196,18 @@ export function shelfStep(name: string): Step {
   return { do: 'queue', name, args: quorum }
 }
 
-/** One level of the delay ladder; the levels below it must be there. */
-export function levelPlan(names: Names, level: number): readonly Step[] {
+/**
+ * Levels up to here (a day and a half) are tended by the broker, see `levelPlan`: each look is an entry in the queue's log, which is kept as long
+ * as the oldest message, so the levels above, where a message lies for days, would gather hundreds of megabytes.
+ */
+const lastTended = 27
+
+/**
+ * One level of the delay ladder; the levels below it must be there. `tended` says that there is no delivery limit (nobody consumes here) by -1:
+ * RabbitMQ from 4.0 on then applies the queue's settings anew every five seconds, and with them tries again what found no way out of the level
+ * while it started, instead of after three minutes (decision 23). Those before refuse it.
+ */
+export function levelPlan(names: Names, level: number, tended: boolean): readonly Step[] {
   const name = names.level(level)
   const below = level === firstLevel ? names.delivery : names.level(level - 1)
   return [
@@ -207,6 +217,7 @@ export function levelPlan(names: Names, level: number): readonly Step[] {
       name,
       args: {
         ...quorum,
+        ...(tended && level <= lastTended ? { 'x-delivery-limit': -1 } : {}),
         'x-message-ttl': 2 ** level,
         'x-dead-letter-exchange': below,
         'x-dead-letter-strategy': 'at-least-once',
