@@ -3,7 +3,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { runPairs } from './harness/blocks.ts'
 import { allCases, benchNames, loadBench } from './harness/files.ts'
-import { costsOf, type Row, rowsOf, tableOf } from './harness/rows.ts'
+import { costsOf, heading, lineOf, type Row, rowsOf } from './harness/rows.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -37,18 +37,23 @@ if (wanted.length === 0)
     `${name} has no row ${ids.join(', ')}; it has ${cases.flatMap(({ goals }) => goals.map(({ id }) => id)).join(', ')}`,
   )
 
+const say = values.json ? (): void => {} : (line: string): void => console.log(line)
 const undo = await prepare?.()
 const rows: Row[] = []
 const costs: string[] = []
 try {
+  say(`${name}: ${machine}; median (min..max) of ${rounds}\n\n${heading}`)
+  // Each row as it is made: one that fails takes nothing of those before it.
   for (const { each, index } of wanted) {
-    if (!values.json) process.stderr.write(`${each.what}\n`)
     const pairs = await runPairs(name, index, each, Math.min(rounds, each.rounds ?? rounds), scale)
-    rows.push(...rowsOf(each, pairs))
+    for (const row of rowsOf(each, pairs)) {
+      rows.push(row)
+      say(lineOf(row))
+    }
     costs.push(costsOf(each, pairs))
   }
 } finally {
   await undo?.()
 }
+say(`\n${costs.join('\n')}`)
 if (values.json) console.log(JSON.stringify({ name, machine, rows }))
-else console.log([`${name}: ${machine}; median (min..max) of ${rounds}`, '', tableOf(rows), '', ...costs].join('\n'))

@@ -48,16 +48,13 @@ const short = (value: number): string => {
 
 const spread = ({ median, min, max }: Spread): string => `${short(median)} (${short(min)}..${short(max)})`
 
-/** The rows as a table in Markdown. */
-export const tableOf = (rows: readonly Row[]): string =>
-  [
-    '| id | what | unit | posthorn | reference | ratio | goal | holds |',
-    '|---|---|---|---|---|---|---|---|',
-    ...rows.map(
-      ({ id, what, unit, posthorn, reference, ratio, goal, holds }) =>
-        `| ${id} | ${what} | ${unit} | ${spread(posthorn)} | ${spread(reference)} ${reference.name} | ${ratio.toFixed(2)} | ${goal} | ${holds} |`,
-    ),
-  ].join('\n')
+/** What stands above rows in a table in Markdown. */
+export const heading =
+  '| id | what | unit | posthorn | reference | ratio | goal | holds |\n|---|---|---|---|---|---|---|---|'
+
+/** A row as a line of that table. */
+export const lineOf = ({ id, what, unit, posthorn, reference, ratio, goal, holds }: Row): string =>
+  `| ${id} | ${what} | ${unit} | ${spread(posthorn)} | ${spread(reference)} ${reference.name} | ${ratio.toFixed(2)} | ${goal} | ${holds} |`
 
 /** CPU and memory of a case's sides, which every block measures. */
 export const costsOf = ({ what }: Case, pairs: Pairs): string => {
