@@ -6,7 +6,7 @@ import { notedWindow, partsOf } from '../driver/store.ts'
 import { MessagingError } from '../errors.ts'
 import type { AnyTopic, BodyOf, Source } from '../face/messages.ts'
 import type { DeadLetter, DeadLetters } from '../face/operating.ts'
-import { isPattern } from '../topic.ts'
+import { isPattern } from '../pattern.ts'
 import { deadLetterOf } from './letter.ts'
 import type { Runtime } from './runtime.ts'
 

@@ -17,7 +17,7 @@ import {
 } from '../checked.ts'
 import { MessagingError } from '../errors.ts'
 import type { BatchOptions } from '../face/handling.ts'
-import { filterRule } from '../topic.ts'
+import { filterRule } from '../topic-options.ts'
 
 /** A point of a topic's history: a time, or a position as receipts and deliveries have it. */
 const place: Rule = (value) => {

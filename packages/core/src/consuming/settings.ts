@@ -8,8 +8,9 @@ import type { ConsumeExtension } from '../face/extending.ts'
 import type { Guarantee, HandleOptions, SubscribeOptions } from '../face/handling.ts'
 import type { AnyTopic, Filter, Ordering, Source } from '../face/messages.ts'
 import { compileFilter, type Filterable } from '../filter/index.ts'
+import { isPattern } from '../pattern.ts'
 import { defaultRetry } from '../retry.ts'
-import { isPattern, type TopicParts, topicParts } from '../topic.ts'
+import { type TopicParts, topicParts } from '../topic.ts'
 import { checkGuarantee } from './guarantee.ts'
 
 /** Everything that a subscription was asked for, with the defaults filled in and checked. */
