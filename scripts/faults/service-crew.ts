@@ -40,9 +40,13 @@ const member = fileURLToPath(new URL('./service-member.ts', import.meta.url))
 /** Longest that a process may take to be ready, or to leave in good order. */
 const readyMs = 40_000
 const leaveMs = 20_000
+/** How often a member tells what it has done. */
+const tellMs = 500
 
 /** An empty crew; `ordersOf` says what a member of that name and number is given. */
-export function crewOf(ordersOf: (name: string, does: MemberOrders['does'], member: number) => MemberOrders): Crew {
+export function crewOf(
+  ordersOf: (name: string, does: MemberOrders['does'], member: number) => Omit<MemberOrders, 'tellMs'>,
+): Crew {
   const places: Place[] = []
   const accidents: string[] = []
   let over = false
@@ -51,7 +55,7 @@ export function crewOf(ordersOf: (name: string, does: MemberOrders['does'], memb
   const join = async (does: MemberOrders['does']): Promise<Place> => {
     const member = ++count
     const name = `${does}${member}`
-    const place = placeOf(ordersOf(name, does, member), (what) => {
+    const place = placeOf({ ...ordersOf(name, does, member), tellMs }, (what) => {
       if (!over) accidents.push(`${name} ${what}`)
     })
     places.push(place)
@@ -83,8 +87,11 @@ export function crewOf(ordersOf: (name: string, does: MemberOrders['does'], memb
       }
     },
     async movesOn(ms) {
+      // Members tell now and then: only what they tell after all have told of the time before now is new.
+      const end = performance.now() + ms
+      await sleep(2 * tellMs)
       const before = sums()
-      for (const end = performance.now() + ms; performance.now() < end; await sleep(100))
+      for (; performance.now() < end; await sleep(100))
         if (sums().every((sum, i) => sum > (before[i] ?? 0))) return true
       return false
     },

@@ -23,6 +23,8 @@ export interface MemberOrders {
   /** Whether some are delayed. */
   readonly delays: boolean
   readonly sendTimeoutMs?: number | undefined
+  /** How often it tells what it has done. */
+  readonly tellMs: number
 }
 
 /** What a member is told. */
@@ -38,7 +40,7 @@ export type Word =
   /** Nothing runs for so long: no timer, no socket. */
   | { readonly say: 'block'; readonly ms: number }
 
-/** What a member says, twice a second and at its first words. */
+/** What a member says, now and then and at its first words. */
 export interface Progress {
   /** Sends that were acknowledged, or effects. */
   readonly done: number
@@ -77,7 +79,7 @@ process.on('message', (word: Word) => {
 })
 /** Who started this may be gone: then `disconnect` ends it. */
 const tell = (): void => void process.send?.({ done, sent } satisfies Progress, undefined, undefined, () => {})
-setInterval(tell, 500).unref()
+setInterval(tell, orders.tellMs).unref()
 
 const hashOf = (body: WorkBody, key: string | undefined): string =>
   fingerprint({ body: JSON.stringify(body), key, tag: undefined, headers: {} })
