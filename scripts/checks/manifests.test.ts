@@ -10,7 +10,7 @@ const good: Manifest = {
   type: 'module',
   sideEffects: false,
   engines: { node: '>=22.22' },
-  files: ['dist', '!dist/**/*.map'],
+  files: ['dist', '!dist/**/*.map', '!dist/.tsbuildinfo'],
   exports,
   publishConfig: { access: 'public', exports: { '.': { types: './dist/index.d.ts', default: './dist/index.js' } } },
   scripts: { build: 'tsc -b' },
@@ -38,7 +38,7 @@ test.each([
   [{ engines: { node: '>=20' } }, 'engines.node must be ">=22.22"'],
   [{ license: 'MIT' }, 'license must be "Apache-2.0"'],
   [{ description: '' }, 'description is missing'],
-  [{ files: ['dist'] }, 'files must be ["dist","!dist/**/*.map"]'],
+  [{ files: ['dist'] }, 'files must be ["dist","!dist/**/*.map","!dist/.tsbuildinfo"]'],
 ])('%j is named', (change, finding) => {
   expect(againstHouse({ ...good, ...change })).toEqual([finding])
 })
@@ -47,12 +47,12 @@ test('a file that is exported as it is goes out as it is', () => {
   const schema = { './x.schema.json': './x.schema.json' }
   const having = {
     ...good,
-    files: ['dist', '!dist/**/*.map', 'x.schema.json'],
+    files: ['dist', '!dist/**/*.map', '!dist/.tsbuildinfo', 'x.schema.json'],
     exports: { ...exports, ...schema },
     publishConfig: { access: 'public', exports: { ...good.publishConfig?.exports, ...schema } },
   }
   expect(againstHouse(having)).toEqual([])
   expect(againstHouse({ ...having, files: good.files ?? [] })).toEqual([
-    'files must be ["dist","!dist/**/*.map","x.schema.json"]',
+    'files must be ["dist","!dist/**/*.map","!dist/.tsbuildinfo","x.schema.json"]',
   ])
 })

@@ -27,7 +27,11 @@ export const againstHouse = (manifest: Manifest): readonly string[] => {
     ['license', manifest.license, 'Apache-2.0'],
     ['sideEffects', manifest.sideEffects, false],
     ['engines.node', manifest.engines?.['node'], '>=22.22'],
-    ['files', manifest.files, ['dist', '!dist/**/*.map', ...asTheyAre.map((path) => path.replace('./', ''))]],
+    [
+      'files',
+      manifest.files,
+      ['dist', '!dist/**/*.map', '!dist/.tsbuildinfo', ...asTheyAre.map((path) => path.replace('./', ''))],
+    ],
     ['scripts.build', manifest.scripts?.['build'], 'tsc -b'],
     ['publishConfig.access', manifest.publishConfig?.access, 'public'],
     ['publishConfig.exports', manifest.publishConfig?.exports, publishedExports(exports)],
