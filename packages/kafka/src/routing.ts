@@ -112,6 +112,8 @@ export function router(context: RouterContext): Router {
     /** Of each topic on the broker: the part of each partition. */
     const topics = new Map<string, (number | undefined)[]>()
     const destinations = new Map<string, { readonly to: Destination; readonly known: (number | undefined)[] }>()
+    /** What was not found is not asked for again in this batch: an answer for a later message would take it past an earlier one of its key. */
+    const missing = new Map<string, MessagingError>()
     const results: (SendResult | undefined)[] = []
     const places: { part: number; index: number }[] = []
     const first = turn++
@@ -127,7 +129,13 @@ export function router(context: RouterContext): Router {
         // Asked once per batch: to wait for each message would cost more than all the rest.
         let found = destinations.get(name)
         if (found === undefined) {
-          const to = await destinationOf(message, step)
+          const error = missing.get(name)
+          if (error !== undefined) throw error
+          const to = await destinationOf(message, step).catch((reason: unknown) => {
+            const why = messagingError(reason, `it is not known where messages to ${message.topic} go`)
+            missing.set(name, why)
+            throw why
+          })
           found = { to, known: topics.get(to.topic) ?? [] }
           destinations.set(name, found)
           topics.set(to.topic, found.known)
