@@ -35,3 +35,22 @@ it('does not call a list empty that another has in its hands', async () => {
   await channel.close()
   expect((await driver.topics?.(forever))?.map(({ name }) => name)).toEqual([topic.name])
 }, 30_000)
+
+it.each([2, 6])(
+  'of %i who look at the same moment each sees all, one after the other',
+  async (count) => {
+    const drivers = await Promise.all(Array.from({ length: count }, () => fixture.connect()))
+    const topics = Array.from({ length: 5 }, () => fixture.topic())
+    for (const topic of topics) await drivers[0]?.declare(topic, forever)
+    const wanted = topics.map(({ name }) => name)
+    for (let round = 0; round < 5; round++) {
+      const lists = await Promise.all(drivers.map((driver) => driver.topics?.(forever)))
+      for (const list of lists) {
+        const seen = (list ?? []).map(({ name }) => name).filter((name) => wanted.includes(name))
+        // Two leave the order as it was.
+        expect(count === 2 ? seen : seen.sort()).toEqual(count === 2 ? wanted : [...wanted].sort())
+      }
+    }
+  },
+  30_000,
+)
