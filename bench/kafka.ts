@@ -1,39 +1,12 @@
 // Kafka: sending and consuming through a broker of ours beside each client used by hand (G14 to G16), and the way from send to handler (G21).
 import { ensure } from '@posthorn/brokers'
-import { type Adapter, connectAdapter, type Topic, topic } from '@posthorn/core'
-import { kafka } from '@posthorn/kafka'
-import { Kafka, logLevel, type Message } from 'kafkajs'
+import type { Message } from 'kafkajs'
 import type { BenchFile, Block, Case } from './harness/case.ts'
-import { measured, type Order, orderOf } from './parts/measuring.ts'
-import { type Pace, paced } from './parts/paced.ts'
+import { batching, rawSender } from './parts/kafka-by-hand.ts'
+import { bytesOf, type Client, connected, native, onTopic, ordersOf } from './parts/kafka-ground.ts'
+import { latencyRows } from './parts/kafka-latency.ts'
+import { measured, type Order } from './parts/measuring.ts'
 import { sendBy } from './parts/through.ts'
-
-type Client = 'kafkajs' | 'platformatic'
-
-const address = async (): Promise<string> => new URL(await ensure('kafka')).host
-const native = async (): Promise<Kafka> => new Kafka({ brokers: [await address()], logLevel: logLevel.NOTHING })
-const fresh = (): string => `bench${Date.now().toString(36)}${process.pid}`
-const ordersOf = (partitions: number): Topic<Order> => topic<Order>('orders', { partitions, groups: ['bench'] })
-const bytesOf = (id: number): Buffer => Buffer.from(JSON.stringify(orderOf(id)))
-
-/** Runs work on a topic of its own, and removes it. */
-const onTopic = async <T>(partitions: number, work: (namespace: string, name: string) => Promise<T>): Promise<T> => {
-  const namespace = fresh()
-  const admin = (await native()).admin()
-  await admin.connect()
-  const name = `${namespace}.orders`
-  await admin.createTopics({ topics: [{ topic: name, numPartitions: partitions }], waitForLeaders: true })
-  try {
-    return await work(namespace, name)
-  } finally {
-    const left = (await admin.listTopics()).filter((each) => each.startsWith(namespace))
-    await admin.deleteTopics({ topics: left })
-    await admin.disconnect()
-  }
-}
-
-const connected = async (client: Client, namespace: string) =>
-  connectAdapter(kafka({ brokers: await address(), client }) as Adapter, { log: false, namespace })
 
 const callers = 1_000
 const warmUp = 20_000
@@ -50,49 +23,6 @@ const sending =
       await broker.close()
       return sample
     })
-
-/** What a client needs for sending by hand. */
-type RawSend = (batch: readonly Buffer[]) => Promise<unknown>
-
-const rawSender = async (client: Client, name: string): Promise<{ send: RawSend; close: () => Promise<unknown> }> => {
-  if (client === 'kafkajs') {
-    const producer = (await native()).producer({ idempotent: true, maxInFlightRequests: 1 })
-    await producer.connect()
-    const send: RawSend = (batch) =>
-      producer.send({ topic: name, acks: -1, messages: batch.map((value): Message => ({ value })) })
-    return { send, close: () => producer.disconnect() }
-  }
-  const { Producer } = await import('@platformatic/kafka')
-  const producer = new Producer({ clientId: 'bench', bootstrapBrokers: [await address()], idempotent: true })
-  const send: RawSend = (batch) =>
-    producer.send({ acks: -1, messages: batch.map((value) => ({ topic: name, value, partition: 0 })) })
-  return { send, close: () => producer.close() }
-}
-
-/** The ten lines that batch by hand: everything of a turn, and what comes while the one request is out. */
-const batching = (send: RawSend): ((value: Buffer) => Promise<void>) => {
-  const queue: { value: Buffer; done: () => void; failed: (error: unknown) => void }[] = []
-  let busy = false
-  const flush = (): void => {
-    if (busy || queue.length === 0) return
-    const take = queue.splice(0, 1_000)
-    busy = true
-    send(take.map(({ value }) => value))
-      .then(
-        () => take.forEach(({ done }) => void done()),
-        (error: unknown) => take.forEach(({ failed }) => void failed(error)),
-      )
-      .finally(() => {
-        busy = false
-        flush()
-      })
-  }
-  return (value) =>
-    new Promise((done, failed) => {
-      queue.push({ value, done, failed })
-      if (queue.length === 1) setImmediate(flush)
-    })
-}
 
 const calling = async (count: number, one: (id: number) => Promise<unknown>): Promise<void> => {
   let next = 0
@@ -221,47 +151,6 @@ const consumedByHand =
       return sample
     })
 
-const fiveHundredASecond = (scale: number): Pace => ({ everyMs: 2, count: Math.ceil(3_000 * scale) })
-
-const latency =
-  (client: Client): Block =>
-  (scale) =>
-    onTopic(1, async (namespace) => {
-      const broker = await connected(client, namespace)
-      const orders = ordersOf(1)
-      const producer = broker.producer()
-      const sample = await paced(
-        fiveHundredASecond(scale),
-        (id) => producer.send(orders, orderOf(id)),
-        (take) => broker.consume(orders, { group: 'bench', concurrency: 16 }, async ({ body }) => take(body.id)),
-      )
-      await broker.close()
-      return sample
-    })
-
-const rawLatency: Block = (scale) =>
-  onTopic(1, async (namespace, name) => {
-    const { send, close } = await rawSender('kafkajs', name)
-    const one = batching(send)
-    const consumer = (await native()).consumer({ groupId: namespace, maxWaitTimeInMs: 100 })
-    await consumer.connect()
-    await consumer.subscribe({ topics: [name], fromBeginning: true })
-    const sample = await paced(
-      fiveHundredASecond(scale),
-      (id) => one(bytesOf(id)),
-      async (take) => {
-        const joined = new Promise<void>((resolve) => void consumer.on('consumer.group_join', () => resolve()))
-        await consumer.run({
-          eachMessage: async ({ message }) => take((JSON.parse(String(message.value)) as Order).id),
-        })
-        await joined
-      },
-    )
-    await consumer.disconnect()
-    await close()
-    return sample
-  })
-
 const sends = 200_000
 const reads = 200_000
 const messagesPerSecond = 'msg/s'
@@ -315,15 +204,7 @@ const rows: readonly Case[] = [
     reference: { name: 'ours by kafkajs', block: consuming('kafkajs', reads, false) },
     goals: [{ id: 'G16.platformatic', unit: messagesPerSecond, atLeast: 1 }],
   },
-  {
-    what: 'Kafka from send to handler at 500/s, by kafkajs',
-    posthorn: latency('kafkajs'),
-    reference: { name: 'kafkajs by hand', block: rawLatency },
-    goals: [
-      { id: 'G21.kafka-p50', unit: 'ms p50', atMost: 1.4 },
-      { id: 'G21.kafka-p99', unit: 'ms p99', atMost: 2 },
-    ],
-  },
+  ...latencyRows,
 ]
 
 export const { cases, prepare }: BenchFile = {

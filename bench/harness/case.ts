@@ -20,6 +20,8 @@ export interface Goal {
   /** The bound of ours to the reference; one of both. */
   readonly atMost?: number
   readonly atLeast?: number
+  /** What ours may cost beyond the reference in this figure alone; otherwise as the reference says. */
+  readonly plus?: number
 }
 
 /** Two sides that are measured beside each other. */

@@ -26,7 +26,7 @@ const rowOf = ({ what, reference: { name, plus = 0 } }: Case, goal: Goal, pairs:
   const ours = pairs.posthorn.map((sample) => figure(sample, goal.unit))
   const theirs = ours.map((_, index) => {
     const sample = pairs.reference[index]
-    return plus + (sample === undefined ? 0 : figure(sample, goal.unit))
+    return (goal.plus ?? plus) + (sample === undefined ? 0 : figure(sample, goal.unit))
   })
   const interval = intervalOf(ours.map((value, index) => value / (theirs[index] as number)))
   return {
@@ -36,7 +36,7 @@ const rowOf = ({ what, reference: { name, plus = 0 } }: Case, goal: Goal, pairs:
     posthorn: spreadOf(ours),
     reference: { name, ...spreadOf(theirs) },
     ratio: interval.ratio,
-    goal: goal.atMost === undefined ? `>= ${goal.atLeast}` : `<= ${goal.atMost}`,
+    goal: `${goal.atMost === undefined ? `>= ${goal.atLeast}` : `<= ${goal.atMost}`}${goal.plus === undefined ? '' : `, + ${goal.plus}`}`,
     holds: verdictOf(interval, goal),
   }
 }
