@@ -1,11 +1,13 @@
-// `pnpm test:faults poison [url]`: one message among a window of others ends every process that handles it: kills it, hangs it, or takes its memory.
+// `pnpm test:faults poison [url] [--how=kill,hang,memory]`: one message among a window of others ends every process that handles it: kills it, hangs it, or takes its memory.
 import { fork } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { connect, topic } from '../../packages/posthorn/src/index.ts'
+import { runsOf, seenOn, writeRuns } from '../evidence.ts'
 
 /** What became of the window. */
 export interface PoisonResult {
@@ -22,6 +24,9 @@ export interface PoisonResult {
   readonly seconds: number
 }
 
+/** What a message can do to its process. */
+const ways = ['kill', 'hang', 'memory'] as const
+
 const member = fileURLToPath(new URL('./poison-member.ts', import.meta.url))
 /** After so long without a sign of life a process is ended. */
 const silenceMs = 2_000
@@ -33,7 +38,7 @@ export async function poisonRun(options: {
   readonly messages: number
   readonly order: 'key' | 'none'
   /** What it does to its process: ends it, hangs its event loop (its watchdog ends it), or takes all memory. */
-  readonly how?: 'kill' | 'hang' | 'memory' | undefined
+  readonly how?: (typeof ways)[number] | undefined
   readonly url?: string | undefined
 }): Promise<PoisonResult> {
   const { messages, order, how = 'kill' } = options
@@ -117,7 +122,39 @@ function disordered(effects: readonly string[]): number {
   return bad.size
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  for (const how of ['kill', 'hang', 'memory'] as const)
-    for (const order of ['none', 'key'] as const)
-      console.log(how, order, JSON.stringify(await poisonRun({ messages: 500, order, how, url: process.argv[2] })))
+/** What of a result is wrong. Without a store that shares a transaction with the effect a neighbour may have two; it is never blamed. */
+function wrongs({ deaths, letters, missing, disordered }: PoisonResult, poison: string): readonly string[] {
+  const lettered = JSON.stringify(letters)
+  return [
+    ...(lettered === JSON.stringify({ [poison]: 'poison' }) ? [] : [`dead letters ${lettered}`]),
+    ...(missing === 0 ? [] : [`${missing} without an effect`]),
+    ...(disordered === 0 ? [] : [`${disordered} keys in disorder`]),
+    ...(deaths < mostLives ? [] : ['it never came to rest']),
+  ]
+}
+
+/** The runs that the command line asks for; figures in `evidence/poison-<broker>.json`, where those of other ways stay. */
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { how: { type: 'string', default: ways.join(',') } },
+  })
+  const wanted = values.how.split(',')
+  const unknown = wanted.filter((each) => !ways.some((way) => way === each))
+  if (unknown.length > 0) throw new Error(`there is no way ${unknown.join(', ')}; there are ${ways.join(', ')}`)
+  const [url] = positionals
+  const name = `poison-${url === undefined ? 'sqlite' : new URL(url).protocol.slice(0, -1)}`
+  const runs: unknown[] = runsOf<{ readonly how: string }>(name).filter(({ how }) => !wanted.includes(how))
+  for (const how of ways.filter((way) => wanted.includes(way)))
+    for (const order of ['none', 'key'] as const) {
+      const messages = 500
+      const result = await poisonRun({ messages, order, how, url })
+      const wrong = wrongs(result, `m${messages / 2}`)
+      console.log(how, order, JSON.stringify(result), wrong.join(', '))
+      if (wrong.length > 0) process.exitCode = 1
+      runs.push({ ...seenOn(), how, order, messages, ...result })
+      writeRuns(name, 'pnpm test:faults poison [url]', runs)
+    }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main()
