@@ -1,5 +1,13 @@
+import { checkOptions, checkValue, ms as msRule, number, oneOf, refused, type Shape } from './checked.ts'
 import { MessagingError } from './errors.ts'
 import type { Backoff } from './face/extending.ts'
+
+const exponentialShape = {
+  firstMs: msRule(),
+  maxMs: msRule(),
+  factor: number(1, 100),
+  jitter: oneOf('full', 'none'),
+} satisfies Shape
 
 /** Doubles (or `factor`) from `firstMs` to `maxMs`; with full jitter anything from 0 to that. */
 export function exponential(options: {
@@ -8,11 +16,8 @@ export function exponential(options: {
   readonly factor?: number | undefined
   readonly jitter?: 'full' | 'none' | undefined
 }): Backoff {
+  checkOptions('exponential()', options, exponentialShape, ['firstMs', 'maxMs'])
   const { firstMs, maxMs, factor = 2, jitter = 'full' } = options
-  positive('exponential', 'firstMs', firstMs)
-  positive('exponential', 'maxMs', maxMs)
-  if (!(factor >= 1 && factor <= 100))
-    throw new MessagingError('invalid', `exponential({ factor }) is ${factor}; give a number from 1 to 100`)
   return (attempt) => {
     const ceiling = Math.min(maxMs, firstMs * factor ** (Math.max(attempt, 1) - 1))
     return jitter === 'none' ? ceiling : Math.random() * ceiling
@@ -21,14 +26,14 @@ export function exponential(options: {
 
 /** Always the same wait. */
 export function fixed(ms: number): Backoff {
-  positive('fixed', 'ms', ms)
+  checkValue('fixed()', 'ms', ms, msRule(), true)
   return () => ms
 }
 
 /** These waits one after the other; the last one repeats. */
 export function list(...ms: readonly number[]): Backoff {
   if (ms.length === 0) throw new MessagingError('invalid', 'list() needs at least one wait in ms')
-  for (const each of ms) positive('list', 'ms', each)
+  for (const each of ms) checkValue('list()', 'one of its waits', each, msRule(), true)
   return (attempt) => ms[Math.min(Math.max(attempt, 1), ms.length) - 1] as number
 }
 
@@ -37,11 +42,6 @@ const levels = [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1
 /** RocketMQ's level 1 to 18 in ms: 1s 5s 10s 30s 1m 2m ... 10m 20m 30m 1h 2h. */
 export function delayLevel(n: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18): number {
   const seconds = levels[n - 1]
-  if (seconds === undefined) throw new MessagingError('invalid', `delayLevel(${n}): there are levels 1 to 18`)
+  if (seconds === undefined) throw refused('delayLevel()', 'the level', n, 'a whole number from 1 to 18')
   return seconds * 1_000
-}
-
-function positive(call: string, name: string, ms: number): void {
-  if (!(Number.isFinite(ms) && ms >= 0))
-    throw new MessagingError('invalid', `${call}(): ${name} is ${ms}; give ms from 0 up`)
 }

@@ -89,6 +89,10 @@ test('what is shown of a value is short, on one line, and no URL with its passwo
 test('the nearest name is near', () => {
   expect(nearest('delay', ['delayMs', 'tag'])).toBe('delayMs')
   expect(nearest('prioritiy', ['priority', 'partition'])).toBe('priority')
+  expect(nearest('burts', ['perSecond', 'burst'])).toBe('burst')
+  expect(nearest('timeout', ['namespace', 'connectTimeoutMs'])).toBe('connectTimeoutMs')
+  expect(nearest('timeoutMs', ['maxBytes', 'sendTimeoutMs'])).toBe('sendTimeoutMs')
+  expect(nearest('delayMs', ['periodMs', 'tag'])).toBeUndefined()
   expect(nearest('zzz', ['priority', 'partition'])).toBeUndefined()
   expect(nearest('x'.repeat(100_000), ['priority'])).toBeUndefined()
 })

@@ -6,9 +6,28 @@ export type Rule = (value: unknown) => string | undefined
 /** Every option that a call knows. */
 export type Shape = Readonly<Record<string, Rule>>
 
-/** Refuses what is no object of options, names that are not in `shape` (with the nearest one), and values that a rule refuses. */
-export function checkOptions(call: string, options: unknown, shape: Shape): void {
-  if (options === undefined) return
+/**
+ * Refuses what is no object of options, names that are not in `shape` (with the nearest one), values that a rule refuses, and the lack of one that
+ * is `required`.
+ */
+export function checkOptions<S extends Shape>(
+  call: string,
+  options: unknown,
+  shape: S,
+  required: readonly (keyof S & string)[] = [],
+): void {
+  if (options !== undefined) checkGiven(call, options, shape)
+  for (const name of required)
+    checkValue(
+      call,
+      name,
+      (options as Readonly<Record<string, unknown>> | undefined)?.[name],
+      shape[name] as Rule,
+      true,
+    )
+}
+
+function checkGiven(call: string, options: unknown, shape: Shape): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw new MessagingError('invalid', `${call}: its options are ${show(options)}; give an object`)
   for (const name in options) {
@@ -77,7 +96,9 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   for (const each of known) {
     const other = each.toLowerCase()
     // `delay` for `delayMs`: what only lacks its unit is near, however long the unit is.
-    const away = lower.length > 2 && (other.startsWith(lower) || lower.startsWith(other)) ? 0.5 : distance(lower, other)
+    const begins = lower.length > 2 && (other.startsWith(lower) || lower.startsWith(other))
+    // `timeout` for `connectTimeoutMs`: one slip of the fingers is nearer than a word in common.
+    const away = begins ? 0.5 : Math.min(distance(lower, other), shareWord(name, each) ? 1.5 : Number.POSITIVE_INFINITY)
     if (away < least) {
       least = away
       best = each
@@ -86,14 +107,30 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return best
 }
 
+/** Whether a word of more than three letters is in both. */
+function shareWord(name: string, other: string): boolean {
+  const words = (text: string): readonly string[] =>
+    text
+      .slice(0, 60)
+      .split(/(?=[A-Z])|[^A-Za-z]+/)
+      .map((word) => word.toLowerCase())
+  const mine = words(name)
+  return words(other).some((word) => word.length > 3 && mine.includes(word))
+}
+
+/** Letters that are wrong, missing, too many, or in each other's place. */
 function distance(a: string, b: string): number {
+  let aboveThat: readonly number[] = []
   let above = Array.from({ length: b.length + 1 }, (_, n) => n)
   for (let i = 1; i <= a.length; i++) {
     const row = [i]
     for (let j = 1; j <= b.length; j++) {
       const change = (above[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      row.push(Math.min(change, (above[j] as number) + 1, (row[j - 1] as number) + 1))
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const swap = swapped ? (aboveThat[j - 2] as number) + 1 : change
+      row.push(Math.min(change, swap, (above[j] as number) + 1, (row[j - 1] as number) + 1))
     }
+    aboveThat = above
     above = row
   }
   return above[b.length] as number
@@ -113,6 +150,12 @@ export function whole(min: number, max: number): Rule {
 /** A time in ms, at most ten years. */
 export function ms(min = 0, max = longestMs): Rule {
   return (value) => (typeof value === 'number' && value >= min && value <= max ? undefined : `ms from ${min} to ${max}`)
+}
+
+/** A number in a range, with fractions. */
+export function number(min: number, max: number): Rule {
+  return (value) =>
+    typeof value === 'number' && value >= min && value <= max ? undefined : `a number from ${min} to ${max}`
 }
 
 /** `true` or `false`. */

@@ -1,5 +1,5 @@
 import { exponential } from './backoff.ts'
-import { callable, checkOptions, checkValue, type Shape, whole } from './checked.ts'
+import { callable, checkOptions, type Shape, whole } from './checked.ts'
 import { extension, type RetryPolicy } from './extension.ts'
 import type { Backoff, ConsumeExtension } from './face/extending.ts'
 
@@ -44,8 +44,7 @@ export function retry(options: {
   readonly backoff?: Backoff | undefined
   readonly when?: ((error: unknown) => boolean) | undefined
 }): ConsumeExtension {
-  checkOptions('retry()', options, retryShape)
-  checkValue('retry()', 'attempts', options?.attempts, retryShape.attempts, true)
+  checkOptions('retry()', options, retryShape, ['attempts'])
   // The tries are made by the consumer, which knows how the broker brings a message back; as a middleware there is nothing to do.
   return extension('retry', (next) => next, {
     rank: 90,

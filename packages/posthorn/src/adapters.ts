@@ -13,6 +13,7 @@ const adapters: Readonly<Record<string, { readonly install: string; readonly loa
   amqp: { install: '@posthorn/rabbitmq amqplib', load: () => import('@posthorn/rabbitmq') },
   amqps: { install: '@posthorn/rabbitmq amqplib', load: () => import('@posthorn/rabbitmq') },
   kafka: { install: '@posthorn/kafka kafkajs', load: () => import('@posthorn/kafka') },
+  kafkas: { install: '@posthorn/kafka kafkajs', load: () => import('@posthorn/kafka') },
 }
 
 /** Brokers whose adapters are planned. */

@@ -1,12 +1,20 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { type ConsumeExtension, MessagingError } from '@posthorn/core'
-import { extension } from '@posthorn/core/driver'
+import type { ConsumeExtension } from '@posthorn/core'
+import { callable, checkOptions, extension, ms, number, refused, type Shape, whole } from '@posthorn/core/driver'
 import { waitIn } from './line.ts'
 
 /** Starts after which the limit is looked at again. */
 const sample = 20
 /** Above this the process itself is the bottleneck. */
 const loopDelayMs = 100
+
+const shape = {
+  targetMs: ms(1),
+  max: whole(1, 1_000_000),
+  min: whole(1, 1_000_000),
+  errorRate: number(0, 1),
+  changed: callable,
+} satisfies Shape
 
 /**
  * Finds how many handlers at once do good: one more while starts are faster than `targetMs` and succeed, a third fewer when they are slower, fail more
@@ -20,14 +28,9 @@ export function adaptive(options: {
   /** Told when the limit changes. */
   readonly changed?: ((limit: number) => void) | undefined
 }): ConsumeExtension {
+  checkOptions('adaptive()', options, shape, ['targetMs', 'max'])
   const { targetMs, max, min = 1, errorRate = 0.1, changed } = options
-  if (!(Number.isFinite(targetMs) && targetMs > 0))
-    throw new MessagingError('invalid', `adaptive({ targetMs }) is ${targetMs}; give ms above 0`)
-  if (!(Number.isInteger(min) && Number.isInteger(max) && min >= 1 && max >= min))
-    throw new MessagingError(
-      'invalid',
-      `adaptive({ min: ${min}, max: ${max} }): give whole numbers, min from 1, max not below`,
-    )
+  if (max < min) throw refused('adaptive()', 'max', max, `a whole number not below min, which is ${min}`)
   return extension('adaptive', (next) => next, {
     rank: 68,
     bind({ clock }) {

@@ -1,6 +1,8 @@
-import { type ConsumeExtension, type Delivery, MessagingError, type Verdict } from '@posthorn/core'
-import { type Clock, extension, pause } from '@posthorn/core/driver'
+import type { ConsumeExtension, Delivery, Verdict } from '@posthorn/core'
+import { type Clock, callable, checkOptions, extension, ms, pause, type Shape, whole } from '@posthorn/core/driver'
 import { notStarted, waitIn } from './line.ts'
+
+const shape = { failures: whole(1, 1_000_000), openMs: ms(1), when: callable } satisfies Shape
 
 /**
  * Spares a dependency that is down: after so many failures in a row nothing starts for `openMs`, then one message tries; its success closes the
@@ -11,11 +13,8 @@ export function breaker(options: {
   readonly openMs: number
   readonly when?: ((error: unknown) => boolean) | undefined
 }): ConsumeExtension {
+  checkOptions('breaker()', options, shape, ['failures', 'openMs'])
   const { failures, openMs, when } = options
-  if (!(Number.isInteger(failures) && failures >= 1))
-    throw new MessagingError('invalid', `breaker({ failures }) is ${failures}; give a whole number from 1`)
-  if (!(Number.isFinite(openMs) && openMs > 0))
-    throw new MessagingError('invalid', `breaker({ openMs }) is ${openMs}; give ms above 0`)
   return extension('breaker', (next) => next, {
     rank: 70,
     bind({ clock }) {

@@ -1,16 +1,18 @@
 import { type ConsumeExtension, MessagingError } from '@posthorn/core'
-import { extension } from '@posthorn/core/driver'
+import { checkOptions, extension, type Rule, type Shape, whole } from '@posthorn/core/driver'
 import { waitIn } from './line.ts'
+
+const places = whole(0, Number.MAX_SAFE_INTEGER)
+const queueRule: Rule = (value) => (value === Number.POSITIVE_INFINITY ? undefined : places(value))
+const shape = { max: whole(1, 1_000_000), queue: queueRule } satisfies Shape
 
 /**
  * At most `max` at once into one dependency, `queue` waiting (default: any number). One that finds the queue full fails this start and comes again
  * by the retry policy. Use one value in several consumers to share the limit.
  */
 export function bulkhead(options: { readonly max: number; readonly queue?: number | undefined }): ConsumeExtension {
+  checkOptions('bulkhead()', options, shape, ['max'])
   const { max, queue = Number.POSITIVE_INFINITY } = options
-  if (!(Number.isInteger(max) && max >= 1))
-    throw new MessagingError('invalid', `bulkhead({ max }) is ${max}; give a whole number from 1`)
-  if (!(queue >= 0)) throw new MessagingError('invalid', `bulkhead({ queue }) is ${queue}; give a number from 0`)
   let inside = 0
   const waiting: (() => void)[] = []
   return extension('bulkhead', (next) => next, {

@@ -7,10 +7,21 @@ import {
   type Transaction,
   type Verdict,
 } from '@posthorn/core'
-import { extension } from '@posthorn/core/driver'
+import { callable, checkOptions, extension, object, oneOf, type Rule, type Shape } from '@posthorn/core/driver'
 
 /** What becomes of a message that the guard does not let through: acknowledged without effect, dead-lettered, or tried again later. */
 export type Refused = 'skip' | 'reject' | 'retry'
+
+/** A name; whether SQL takes it as it is, `plain` says. */
+export const nameRule: Rule = (value) => (typeof value === 'string' && value !== '' ? undefined : 'a name')
+const guardShape = {
+  table: nameRule,
+  key: nameRule,
+  of: callable,
+  otherwise: oneOf('skip', 'reject', 'retry'),
+} satisfies Shape
+const newerShape = { ...guardShape, version: nameRule } satisfies Shape
+const transitionsShape = { ...guardShape, state: nameRule, allowed: object } satisfies Shape
 
 /** The row of the user's own table that a message is about. */
 interface Guarded {
@@ -32,6 +43,7 @@ export function newerOnly(
     readonly otherwise?: Refused | undefined
   },
 ): ConsumeExtension {
+  checkOptions('newerOnly()', options, newerShape, ['table', 'of'])
   const { table, key = 'id', version = 'version', of, otherwise = 'skip' } = options
   const [t, k, v] = [plain(table), plain(key), plain(version)]
   const move = `UPDATE ${t} SET ${v} = $1 WHERE ${k} = $2 AND ${v} < $1 RETURNING 1 AS moved`
@@ -61,6 +73,7 @@ export function transitions<State extends string>(
     readonly otherwise?: Refused | undefined
   },
 ): ConsumeExtension {
+  checkOptions('transitions()', options, transitionsShape, ['table', 'allowed', 'of'])
   const { table, key = 'id', state = 'state', allowed, of, otherwise = 'reject' } = options
   const [t, k, s] = [plain(table), plain(key), plain(state)]
   const sources = (to: State): State[] => (Object.keys(allowed) as State[]).filter((from) => allowed[from].includes(to))

@@ -11,16 +11,34 @@ import {
 import {
   arrivalOf,
   type Claims,
+  callable,
+  checkOptions,
   extension,
   inboxSpace,
   inboxWindowMs,
+  ms,
   noteWindow,
+  object,
+  oneOf,
   partsOf,
+  type Shape,
   type StoreParts,
   type Subscribed,
 } from '@posthorn/core/driver'
 import { claiming } from './claiming.ts'
+import { nameRule } from './guards.ts'
 import { batchInbox, inbox, type Once, ownTable } from './inbox.ts'
+
+const tableShape = { name: nameRule, column: nameRule } satisfies Shape
+const shape = {
+  store: object,
+  by: callable,
+  windowMs: ms(1),
+  mode: oneOf('transaction', 'claim'),
+  whenStoreIsAway: oneOf('wait', 'run'),
+  table: object,
+  again: callable,
+} satisfies Shape
 
 /** How `idempotent` is set. */
 export interface IdempotentOptions {
@@ -44,8 +62,8 @@ export interface IdempotentOptions {
  * `delivery.tx`, so the effect happens exactly once. `claim`: best effort; a crash between effect and mark repeats the effect.
  */
 export function idempotent(options: IdempotentOptions = {}): ConsumeExtension {
+  check(options)
   const { by, windowMs = inboxWindowMs, mode, table, again, whenStoreIsAway = 'wait' } = options
-  check(options, windowMs)
   const nameOf = named(by)
   const own =
     table === undefined ? undefined : ownTable(table, by === undefined ? nameOf : (each) => nameOf(each).slice(3))
@@ -133,9 +151,10 @@ function promised(
   }
 }
 
-function check({ mode, table, again }: IdempotentOptions, windowMs: number): void {
-  if (!(Number.isFinite(windowMs) && windowMs > 0))
-    throw new MessagingError('invalid', `idempotent({ windowMs }) is ${windowMs}; give ms above 0`)
+function check(options: IdempotentOptions): void {
+  checkOptions('idempotent()', options, shape)
+  const { mode, table, again } = options
+  if (table !== undefined) checkOptions('idempotent(): table', table, tableShape, ['name'])
   if (mode === 'claim' && table !== undefined)
     throw new MessagingError(
       'invalid',

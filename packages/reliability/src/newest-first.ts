@@ -1,5 +1,7 @@
-import { type ConsumeExtension, MessagingError } from '@posthorn/core'
-import { extension } from '@posthorn/core/driver'
+import type { ConsumeExtension } from '@posthorn/core'
+import { checkOptions, extension, ms, type Shape } from '@posthorn/core/driver'
+
+const shape = { asideMs: ms(1_000) } satisfies Shape
 
 /**
  * Drains a backlog from its new end: of what waits, what was sent last starts first, and the old is handled when nothing newer is there. Needs `order: 'none'`.
@@ -8,9 +10,8 @@ import { extension } from '@posthorn/core/driver'
  * behind the window comes in its own order.
  */
 export function newestFirst(options: { readonly asideMs?: number | undefined } = {}): ConsumeExtension {
+  checkOptions('newestFirst()', options, shape)
   const { asideMs = 60_000 } = options
-  if (!(Number.isFinite(asideMs) && asideMs >= 1_000))
-    throw new MessagingError('invalid', `newestFirst({ asideMs }) is ${asideMs}; give ms from 1000`)
   return extension('newestFirst', (next) => next, {
     rank: 96,
     newest: { asideMs },

@@ -1,8 +1,28 @@
 import { type ConsumeExtension, MessagingError, type Source } from '@posthorn/core'
-import { extension } from '@posthorn/core/driver'
+import {
+  callable,
+  checkOptions,
+  extension,
+  ms,
+  plainName,
+  type Rule,
+  refused,
+  type Shape,
+  whole,
+} from '@posthorn/core/driver'
 
 /** Between two looks at the backlog of the others. */
 const lookMs = 1_000
+
+const sourceRule: Rule = (value) => (nameOf(value) === undefined ? 'what topic() or pattern() returned' : undefined)
+const shape = {
+  of: sourceRule,
+  group: plainName,
+  above: whole(1, Number.MAX_SAFE_INTEGER),
+  below: whole(0, Number.MAX_SAFE_INTEGER),
+  atMostMs: ms(1),
+  changed: callable,
+} satisfies Shape
 
 /**
  * Gives way: while more than `above` messages wait for the group `group` of `of`, this consumer is paused, so that what both need is there for the burst. It goes
@@ -18,14 +38,10 @@ export function pauseOnBurst(options: {
   /** Told when it gives way and when it goes on, and how many waited. */
   readonly changed?: ((paused: boolean, backlog: number) => void) | undefined
 }): ConsumeExtension {
+  checkOptions('pauseOnBurst()', options, shape, ['of', 'group', 'above'])
   const { of, group, above, below = Math.floor(above / 2), atMostMs = 600_000, changed } = options
-  const name = nameOf(of)
-  if (!(Number.isInteger(above) && above >= 1))
-    throw new MessagingError('invalid', `pauseOnBurst({ above }) is ${above}; give a whole number from 1`)
-  if (!(Number.isInteger(below) && below >= 0 && below < above))
-    throw new MessagingError('invalid', `pauseOnBurst({ below }) is ${below}; give a whole number below ${above}`)
-  if (!(Number.isFinite(atMostMs) && atMostMs > 0))
-    throw new MessagingError('invalid', `pauseOnBurst({ atMostMs }) is ${atMostMs}; give ms above 0`)
+  const name = nameOf(of) as string
+  if (below >= above) throw refused('pauseOnBurst()', 'below', below, `a whole number below ${above}`)
   return extension('pauseOnBurst', (next) => next, {
     rank: 97,
     bind(own) {
@@ -74,10 +90,10 @@ export function pauseOnBurst(options: {
   })
 }
 
-function nameOf(of: Source): string {
+function nameOf(of: unknown): string | undefined {
   if (typeof of === 'object' && of !== null) {
     if ('name' in of && typeof of.name === 'string') return of.name
     if ('pattern' in of && typeof of.pattern === 'string') return of.pattern
   }
-  throw new MessagingError('invalid', 'pauseOnBurst({ of }) is no topic; give what topic() or pattern() returned')
+  return undefined
 }

@@ -1,6 +1,23 @@
 import { type ConsumeExtension, type Delivery, MessagingError } from '@posthorn/core'
-import { type Claims, type Clock, extension, partsOf, pause } from '@posthorn/core/driver'
+import {
+  type Claims,
+  type Clock,
+  checkOptions,
+  extension,
+  number,
+  oneOf,
+  partsOf,
+  pause,
+  type Shape,
+  whole,
+} from '@posthorn/core/driver'
 import { notStarted } from './line.ts'
+
+const shape = {
+  perSecond: number(1e-6, 1e9),
+  burst: whole(1, 1_000_000_000),
+  scope: oneOf('consumer', 'group'),
+} satisfies Shape
 
 /** Evens out peaks: starts at most so many handlers a second, of this consumer or (through a store) of the whole group. */
 export function rateLimit(options: {
@@ -8,11 +25,8 @@ export function rateLimit(options: {
   readonly burst?: number | undefined
   readonly scope?: 'consumer' | 'group' | undefined
 }): ConsumeExtension {
+  checkOptions('rateLimit()', options, shape, ['perSecond'])
   const { perSecond, burst = Math.max(1, Math.ceil(perSecond / 10)), scope = 'consumer' } = options
-  if (!(Number.isFinite(perSecond) && perSecond > 0))
-    throw new MessagingError('invalid', `rateLimit({ perSecond }) is ${perSecond}; give a number above 0`)
-  if (!(Number.isInteger(burst) && burst >= 1))
-    throw new MessagingError('invalid', `rateLimit({ burst }) is ${burst}; give a whole number from 1`)
   return extension('rateLimit', (next) => next, {
     rank: 75,
     bind({ clock, store, group, topic }) {

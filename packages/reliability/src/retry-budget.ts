@@ -1,5 +1,7 @@
 import { type ConsumeExtension, MessagingError } from '@posthorn/core'
-import { extension, pause } from '@posthorn/core/driver'
+import { checkOptions, extension, number, pause, type Shape } from '@posthorn/core/driver'
+
+const shape = { ratio: number(0, 10), perSecond: number(1e-6, 1e9) } satisfies Shape
 
 /**
  * Keeps a dead dependency from making a storm: tries after the first are at most `ratio` of the first starts, and `perSecond` beside them. A try
@@ -8,11 +10,8 @@ import { extension, pause } from '@posthorn/core/driver'
 export function retryBudget(
   options: { readonly ratio?: number | undefined; readonly perSecond?: number | undefined } = {},
 ): ConsumeExtension {
+  checkOptions('retryBudget()', options, shape)
   const { ratio = 0.2, perSecond = 1 } = options
-  if (!(ratio >= 0 && ratio <= 10))
-    throw new MessagingError('invalid', `retryBudget({ ratio }) is ${ratio}; give a number from 0 to 10`)
-  if (!(Number.isFinite(perSecond) && perSecond > 0))
-    throw new MessagingError('invalid', `retryBudget({ perSecond }) is ${perSecond}; give a number above 0`)
   const most = Math.max(10, perSecond)
   let tokens = Math.max(1, perSecond)
   let at: number | undefined

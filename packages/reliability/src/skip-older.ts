@@ -1,5 +1,9 @@
-import { ack, type ConsumeExtension, MessagingError } from '@posthorn/core'
-import { extension } from '@posthorn/core/driver'
+import { ack, type ConsumeExtension } from '@posthorn/core'
+import { callable, checkOptions, extension, ms, type Rule, type Shape } from '@posthorn/core/driver'
+
+const consentRule: Rule = (value) =>
+  value === 'discard' ? undefined : "'discard' if you mean it, for messages are lost on purpose"
+const shape = { olderThanMs: ms(1), consent: consentRule, skipped: callable } satisfies Shape
 
 /**
  * Drains a backlog whose old messages are of no use any more: what was sent longer ago than `olderThanMs` is acknowledged without the handler.
@@ -12,11 +16,8 @@ export function skipOlder(options: {
     | ((message: { readonly id: string; readonly topic: string; readonly ageMs: number }) => void)
     | undefined
 }): ConsumeExtension {
-  const { olderThanMs, consent, skipped } = options
-  if (!(olderThanMs > 0))
-    throw new MessagingError('invalid', `skipOlder({ olderThanMs }) is ${olderThanMs}; give ms above 0`)
-  if (consent !== 'discard')
-    throw new MessagingError('invalid', "skipOlder() loses messages on purpose; say consent: 'discard' if you mean it")
+  checkOptions('skipOlder()', options, shape, ['olderThanMs', 'consent'])
+  const { olderThanMs, skipped } = options
   return extension('skipOlder', (next) => next, {
     rank: 95,
     bind:

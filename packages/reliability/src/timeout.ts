@@ -1,12 +1,12 @@
 import { type ConsumeExtension, MessagingError } from '@posthorn/core'
-import { deliveryWith, extension } from '@posthorn/core/driver'
+import { checkValue, deliveryWith, extension, ms as msRule } from '@posthorn/core/driver'
 
 /**
  * Ends a handler's time: its signal aborts and the start counts as failed. What the handler goes on doing afterwards is its own; a handler that
  * heeds `signal` stops.
  */
 export function timeout(ms: number): ConsumeExtension {
-  if (!(Number.isFinite(ms) && ms > 0)) throw new MessagingError('invalid', `timeout(${ms}): give ms above 0`)
+  checkValue('timeout()', 'ms', ms, msRule(1), true)
   return extension('timeout', (next) => next, {
     rank: 60,
     bind:

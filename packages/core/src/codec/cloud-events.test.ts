@@ -45,10 +45,10 @@ test.each([
   { source: '/a' },
   { source: '/a', type: 't', prefix: 'x-' },
 ])('refuses %j', (options) =>
-  expect(() => cloudEvents(undefined, options as CloudEventsOptions)).toThrow(/^cloudEvents: /),
+  expect(() => cloudEvents(undefined, options as CloudEventsOptions)).toThrow(/^cloudEvents\(\): /),
 )
 
 test('refuses a type that the function did not make', () => {
   const codec = cloudEvents(undefined, { source: '/a', type: () => '' })
-  expect(() => codec.encode(1, context)).toThrow(/^cloudEvents: type/)
+  expect(() => codec.encode(1, context)).toThrow(/^cloudEvents\(\): what type/)
 })

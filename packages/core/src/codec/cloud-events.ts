@@ -1,4 +1,5 @@
 // CloudEvents 1.0 in binary mode: the data is the body, the attributes are headers.
+import { checkOptions, checkValue, oneOf, type Rule, type Shape } from '../checked.ts'
 import { MessagingError } from '../errors.ts'
 import type { Codec, CodecContext, Encoded } from '../face/messages.ts'
 import { json } from './json.ts'
@@ -18,18 +19,15 @@ export interface CloudEventsOptions {
  * that the sender set itself stays. Reading takes messages with and without them, and refuses another major version.
  */
 export function cloudEvents(inner: Codec | undefined, options: CloudEventsOptions): Codec {
+  checkOptions('cloudEvents()', options, cloudEventsShape, ['source', 'type'])
   const { source, type, prefix = 'ce-' } = options
   const data = inner ?? json
-  attribute('source', source)
-  if (typeof type !== 'function') attribute('type', type)
-  if (prefix !== 'ce-' && prefix !== 'ce_' && prefix !== 'cloudEvents:')
-    throw new MessagingError('invalid', `cloudEvents: prefix is 'ce-', 'ce_' or 'cloudEvents:'`)
   const add = (encoded: Encoded, message: CodecContext): Encoded => {
     const headers: Record<string, string | undefined> = {
       [`${prefix}specversion`]: '1.0',
       [`${prefix}id`]: message.id,
       [`${prefix}source`]: source,
-      [`${prefix}type`]: typeof type === 'function' ? attribute('type', type(message)) : type,
+      [`${prefix}type`]: typeof type === 'function' ? made(type(message)) : type,
     }
     for (const name of Object.keys(headers))
       if (message.headers[name] !== undefined) headers[name] = message.headers[name]
@@ -56,9 +54,19 @@ export function cloudEvents(inner: Codec | undefined, options: CloudEventsOption
 }
 
 /** CloudEvents allows no control characters and no half surrogates. */
-function attribute(name: string, value: unknown): string {
+const attribute: Rule = (value) =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (typeof value !== 'string' || value === '' || /[\u0000-\u001f\u007f-\u009f]/.test(value) || !value.isWellFormed())
-    throw new MessagingError('invalid', `cloudEvents: ${name} is a text that is not empty, without control characters`)
-  return value
+  typeof value !== 'string' || value === '' || /[\u0000-\u001f\u007f-\u009f]/.test(value) || !value.isWellFormed()
+    ? 'a text that is not empty, without control characters'
+    : undefined
+
+const cloudEventsShape = {
+  source: attribute,
+  type: (value) => (typeof value === 'function' ? undefined : attribute(value)),
+  prefix: oneOf('ce-', 'ce_', 'cloudEvents:'),
+} satisfies Shape
+
+function made(type: unknown): string {
+  checkValue('cloudEvents()', 'what type() made', type, attribute, true)
+  return type as string
 }

@@ -2,16 +2,19 @@
 
 export type { Keeper, KeeperContext, OpenKeeper } from '../broker/keeper.ts'
 export {
+  anything,
   callable,
   checkOptions,
   checkValue,
   date,
   flag,
   ms,
+  number,
   object,
   oneOf,
   plainName,
   type Rule,
+  refused,
   type Shape,
   show,
   whole,

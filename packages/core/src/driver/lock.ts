@@ -4,7 +4,7 @@ import { type Clock, pause } from './clock.ts'
 import { newId } from './id.ts'
 import type { Claims } from './store.ts'
 
-const lockShape: Shape = { ttlMs: ms(1), waitMs: ms() }
+const lockShape = { ttlMs: ms(1), waitMs: ms() } satisfies Shape
 
 /**
  * Runs `work` while a claim is held and renewed at a third of its time. `signal` aborts when the claim is lost; `token` rises with
@@ -18,8 +18,7 @@ export async function lockWith<R>(
   work: (lock: { readonly token: number; readonly signal: AbortSignal }) => Promise<R>,
 ): Promise<R> {
   checkValue('lock()', 'the name', name, text(200), true)
-  checkOptions('lock()', options, lockShape)
-  checkValue('lock()', 'ttlMs', options?.ttlMs, ms(1), true)
+  checkOptions('lock()', options, lockShape, ['ttlMs'])
   checkValue('lock()', 'the work', work, callable, true)
   const owner = newId(clock.now())
   const token = await take(claims, clock, name, owner, options)
