@@ -136,6 +136,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
         return topicSpec(topicParts(topic), 'rig')
       }),
     remove: async () => {},
+    specOf: (topic) => topicSpec(topicParts(topic), 'rig'),
     resolve: not,
     topicNamed: (name) => topics.get(name),
     closing: closing.signal,

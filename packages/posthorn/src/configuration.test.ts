@@ -100,6 +100,15 @@ describe('configuration', () => {
     await expect(connect('redis://localhost')).rejects.toThrow(/no adapter for redis/)
   })
 
+  it('gives a topic its lanes: what they cannot keep is refused, and what they keep is told', async () => {
+    await using broker = await connect({ url: 'memory:', topics: { orders: { partitions: 2 } } })
+    const orders = topic('orders', { partitions: 1, key: () => 'k' })
+    await expect(broker.consume(orders, { group: 'g', order: 'topic' }, async () => {})).rejects.toThrow(
+      /needs one partition, and topic orders has 2/,
+    )
+    expect(String(await broker.explain(orders, { group: 'g' }))).toContain('by key, 2 lanes')
+  })
+
   it('has a JSON schema of the same names', async () => {
     const schema = JSON.parse(await readFile(new URL('../configuration.schema.json', import.meta.url), 'utf8'))
     const everything = {

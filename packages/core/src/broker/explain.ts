@@ -98,7 +98,7 @@ export function explain(runtime: Runtime, source: Source, asked: Asked): Explana
   }
   function orderOf(): Promised {
     if (settings.order === 'none') return says('order', 'native', 'none asked for: any message may pass any other')
-    const lanes = settings.order === 'topic' ? 'one lane' : `by key, ${settings.parts?.partitions ?? 1} lanes`
+    const lanes = settings.order === 'topic' ? 'one lane' : byKey(settings.partitions)
     const failing = {
       skip: 'after the dead letter the key goes on',
       park: 'a failing key waits in the store',
@@ -161,6 +161,10 @@ export function explain(runtime: Runtime, source: Source, asked: Asked): Explana
         )
   }
 }
+
+/** A pattern's topics have each their own number of lanes. */
+const byKey = (partitions: number | undefined): string =>
+  partitions === undefined ? 'by key' : `by key, ${partitions} ${partitions === 1 ? 'lane' : 'lanes'}`
 
 function table(title: string, promises: readonly Promised[]): string {
   const wide = Math.max(...promises.map(({ promise }) => promise.length))

@@ -57,6 +57,8 @@ export interface Runtime {
   resolve(source: Source, signal: AbortSignal): Promise<TopicSpec | PatternSpec>
   /** Ends a topic on the broker and forgets that it was declared. */
   remove(topic: AnyTopic, signal: AbortSignal): Promise<void>
+  /** A topic as this broker declares it: what code says, and configuration above it. */
+  specOf(topic: AnyTopic): TopicSpec
   /** Topics by name, of those that this broker has seen: their codecs read what keeper and dead letters hold. */
   topicNamed(name: string): AnyTopic | undefined
   /** Aborts when the broker closes for good. */

@@ -33,7 +33,7 @@ export async function relayed(
 }
 
 /** The topics of one broker. */
-export interface TopicBook extends Pick<Runtime, 'declare' | 'resolve' | 'remove' | 'topicNamed'> {
+export interface TopicBook extends Pick<Runtime, 'declare' | 'resolve' | 'remove' | 'specOf' | 'topicNamed'> {
   /** As this broker declares it; undefined where it has not seen it. */
   specNamed(name: string): TopicSpec | undefined
   /** Declares what another process has put away, once per topic. */
@@ -51,7 +51,7 @@ export function topicBook(
   const declared = new Map<AnyTopic, Promise<TopicSpec>>()
   const strange = new Map<string, Promise<TopicSpec>>()
   const specs = new WeakMap<AnyTopic, TopicSpec>()
-  const specOf = (topic: AnyTopic): TopicSpec => {
+  const specOf: Runtime['specOf'] = (topic) => {
     const known = specs.get(topic)
     if (known !== undefined) return known
     const own = topicParts(topic)
@@ -102,6 +102,7 @@ export function topicBook(
       for (const known of declared.keys()) if (known.name === name) declared.delete(known)
       strange.delete(name)
     },
+    specOf,
     topicNamed: (name) => seen.get(name),
     specNamed(name) {
       const topic = seen.get(name)

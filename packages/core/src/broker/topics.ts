@@ -1,7 +1,6 @@
 import { MessagingError } from '../errors.ts'
 import type { AnyTopic } from '../face/messages.ts'
 import type { ListedTopic, Topics } from '../face/operating.ts'
-import { topicParts } from '../topic.ts'
 import type { Runtime } from './runtime.ts'
 
 /** Lists topics, and ends one with all that hangs on it. */
@@ -19,7 +18,7 @@ export function topics(runtime: Runtime): Topics {
   return {
     list,
     async delete(topic: AnyTopic) {
-      const { name, partitions } = topicParts(topic)
+      const { name, partitions } = runtime.specOf(topic)
       // What hangs on it is known only while it is there.
       const found = (await list()).find((each) => each.name === name) ?? { name, partitions, groups: [] }
       await runtime.remove(topic, runtime.closing)

@@ -18,6 +18,8 @@ export interface Settings {
   readonly source: Source
   /** Undefined for a pattern. */
   readonly parts: TopicParts | undefined
+  /** Of the topic on this broker; undefined for a pattern, whose topics have each their own. */
+  readonly partitions: number | undefined
   /** Topic or pattern, for messages to people. */
   readonly name: string
   readonly group: string
@@ -93,6 +95,8 @@ export function settle(
   const asked = withConfigured(given, configured)
   const known = parts?.groups.find((each) => each.name === group)
   const order = asked.order ?? known?.order ?? (parts?.key === undefined ? 'none' : 'key')
+  const partitions = parts === undefined ? undefined : runtime.specOf(source as AnyTopic).partitions
+  if (order === 'topic') checkOneLane(call, name, partitions)
   const filter = asked.filter ?? known?.filter
   const concurrency = concurrencyOf(asked, order)
   const compiled = filter === undefined ? undefined : filtered(filter)
@@ -101,6 +105,7 @@ export function settle(
   const settings: Settings = {
     source,
     parts,
+    partitions,
     name,
     group,
     mode,
@@ -122,6 +127,20 @@ export function settle(
     ...over,
   }
   return checkGuarantee(runtime, call, settings, asked)
+}
+
+/** Order over the whole is order in one lane: who has more keeps it on some brokers and not on others. */
+function checkOneLane(call: string, name: string, partitions: number | undefined): void {
+  if (partitions === undefined)
+    throw new MessagingError(
+      'unsupported',
+      `${call}(pattern('${name}')): order 'topic' needs one partition, and the topics of a pattern have their own; subscribe to each topic by name, or take order 'key'`,
+    )
+  if (partitions !== 1)
+    throw new MessagingError(
+      'invalid',
+      `${call}(): order 'topic' needs one partition, and topic ${name} has ${partitions}; give topic() partitions: 1, or take order 'key'`,
+    )
 }
 
 /** What configuration says counts where the code says nothing. */

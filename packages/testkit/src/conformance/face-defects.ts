@@ -53,6 +53,7 @@ export const faceDefects: Readonly<Record<string, FaceDefect>> = {
   'takes-invalid': taking('invalid', [
     'ending.explain',
     'grouping.required',
+    'ordering.rule-20-one-lane',
     'refusing.consumers',
     'refusing.every-number',
     'refusing.group-names',

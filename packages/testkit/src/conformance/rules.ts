@@ -30,7 +30,7 @@ export const rules: Readonly<Record<number, readonly string[]>> = {
   17: ['settle.twice', 'leases.run-out', 'leases.key-goes-whole', 'order.fence-rises', 'ordering.failing-under-load'],
   18: ['handling.rule-18-pause-gives-back', 'ordering.a-failing-key-holds-no-other'],
   19: ['ordering.rule-19-skip', 'ordering.rule-19-block', 'patterns.rule-19-park', 'letters.order'],
-  20: ['grouping.rule-20-agreement', 'ordering.whole-topic'],
+  20: ['grouping.rule-20-agreement', 'ordering.rule-20-one-lane', 'ordering.whole-topic'],
   21: ['packages/sqlite: order of commits', 'together.transaction-commits'],
   22: [
     'grouping.rule-22-broadcast',

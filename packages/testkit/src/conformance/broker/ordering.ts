@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { fixed, retry } from '@posthorn/core'
+import { fixed, pattern, retry } from '@posthorn/core'
 import { broker, calls, letters, refused, topicFor } from '../broker-stage.ts'
 import type { Chapter } from '../scenario.ts'
 
@@ -264,6 +264,19 @@ export const ordering: Chapter = {
             one.consume(topicFor<string>(stage, { key: () => 'k' }), { group: 'g', onFailure: 'park' }, async () => {}),
           /store/,
         )
+      },
+    },
+    {
+      id: 'ordering.rule-20-one-lane',
+      says: "rule 20: order 'topic' over a topic of several partitions, or over a pattern, is refused at start, whatever the broker could do",
+      run: async (stage) => {
+        const one = await broker(stage)
+        const orders = topicFor<number>(stage, { partitions: 4, key: (n) => `k${n % 3}` })
+        const over = { group: 'g', order: 'topic' } as const
+        await refused('invalid', () => one.consume(orders, over, async () => {}), /one partition, and topic .* has 4/)
+        await refused('invalid', () => one.pull(orders, over), /partitions: 1/)
+        await refused('invalid', () => one.explain(orders, over), /order 'key'/)
+        await refused('unsupported', () => one.consume(pattern('a.*'), over, async () => {}), /pattern\('a\.\*'\)/)
       },
     },
     {
