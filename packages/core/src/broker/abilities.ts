@@ -15,7 +15,10 @@ export function abilities(runtime: Runtime): readonly Promised[] {
   const kept = (promise: string, native: boolean, detail: string): Promised => {
     if (native) return { promise, how: 'native', detail, cost: 'none' }
     const how = keeper === undefined ? 'impossible' : 'store'
-    const where = keeper === undefined ? 'refused: give connect() a store' : `in the ${store?.name} store`
+    const where =
+      keeper === undefined
+        ? `refused: ${store === undefined ? 'give connect() a store' : 'connect by `posthorn`, and with a store that holds messages'}`
+        : `in the ${store?.name} store`
     return { promise, how, detail: where, cost: keeper === undefined ? 'none' : 'one row in, one row out' }
   }
   return [

@@ -10,6 +10,7 @@ import type { Handle, Query, Stored } from '../face/handling.ts'
 import type { Source } from '../face/messages.ts'
 import type { Store } from '../face/stores.ts'
 import { isPattern } from '../pattern.ts'
+import { lacksKeeper } from '../producing/holding.ts'
 import { createProducer, type Sender } from '../producing/producer.ts'
 import { topicParts } from '../topic.ts'
 import { deadLetters } from './dead-letters.ts'
@@ -85,11 +86,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
     respond: async (source: Source, options: never, handler: never) =>
       kept(await respond(runtime, source, options, handler), `responder ${nameOf(source)}`),
     checkHalf(topic: never, check: never) {
-      if (runtime.keeper === undefined)
-        throw new MessagingError(
-          'unsupported',
-          "half messages need a store that holds them; give connect() one, such as store: 'sqlite:./data/app.db'",
-        )
+      if (runtime.keeper === undefined) throw lacksKeeper(runtime, 'checkHalf()')
       const parts = topicParts(topic)
       checkValue('checkHalf()', 'the check', check, callable, true)
       const ask = check as (message: {

@@ -2,6 +2,7 @@ import type { Runtime } from '../broker/runtime.ts'
 import { MessagingError } from '../errors.ts'
 import { innerOf } from '../extension.ts'
 import type { ConsumeExtension } from '../face/extending.ts'
+import { lacksKeeper } from '../producing/holding.ts'
 import type { Asked, Settings } from './settings.ts'
 
 /** Holds what a subscription asks for against adapter, store and middleware; refuses by name what cannot be kept. */
@@ -46,10 +47,7 @@ export function checkGuarantee(runtime: Runtime, call: string, settings: Setting
     if (settings.order !== 'key')
       refuse(`onFailure: 'park' holds a key back, and order is '${settings.order}'`, "say order: 'key'")
     if (runtime.keeper === undefined)
-      refuse(
-        "onFailure: 'park' needs a store that holds messages",
-        "give connect() one, such as store: 'sqlite:./data/app.db'",
-      )
+      throw lacksKeeper(runtime, `${call}(${settings.name}, { group: '${settings.group}' }): onFailure: 'park'`)
   }
   if (guarantee === 'exactly-once-sends' && !runtime.traits.effects)
     refuse(
