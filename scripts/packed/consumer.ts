@@ -1,5 +1,5 @@
 // Somebody else's project outside the checkout, which knows us by our tarballs alone.
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkout } from '../brokers/places.ts'
 import { pnpm, succeeding } from '../command.ts'
@@ -22,7 +22,14 @@ const importsOf = (packages: readonly Member[]): string =>
     .map((specifier) => `await import('${specifier}')\n`)
     .join('')
 
-/** Writes a project in `folder` that has every package from its tarball, with the hello example as its program. */
+/** The first program that README shows, which goes on until it is ended: here it ends. */
+const firstProgram = (): string => {
+  const [, block] = /^```ts\n(.*?)^```$/ms.exec(readFileSync(join(checkout, 'README.md'), 'utf8')) ?? []
+  if (block === undefined) throw new Error('README.md has no block of ts')
+  return `${block}\nawait broker.close()\n`
+}
+
+/** Writes a project in `folder` that has every package from its tarball, with README's first program and the hello example. */
 export const writeConsumer = (folder: string, packages: readonly Member[]): void => {
   const tarballs = Object.fromEntries(packages.map((member) => [member.manifest.name, `file:${tarballOf(member)}`]))
   // What our packages need of each other is not in a registry yet.
@@ -35,6 +42,7 @@ export const writeConsumer = (folder: string, packages: readonly Member[]): void
   const settings = { hoist: false, nodeLinker: 'isolated', overrides: tarballs }
   writeFileSync(join(folder, 'pnpm-workspace.yaml'), JSON.stringify(settings))
   writeFileSync(join(folder, 'imports.mjs'), importsOf(packages))
+  writeFileSync(join(folder, 'readme.ts'), firstProgram())
   copyFileSync(join(checkout, 'examples/hello/main.ts'), join(folder, 'main.ts'))
 }
 

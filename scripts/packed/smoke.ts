@@ -18,7 +18,7 @@ const hello = (folder: string, name: string, program: () => Promise<string>, ...
     // What the workspace and the caller have set must not leak in.
     const env = { NODE_OPTIONS: '', NODE_ENV: 'test', BROKER_URL: undefined }
     const node = await program()
-    for (const script of ['imports.mjs', 'main.ts']) {
+    for (const script of ['imports.mjs', 'readme.ts', 'main.ts']) {
       const { code, output } = await command(node, [...options, script], { cwd: folder, env })
       if (code !== 0) return [`${script} ended with ${code}:\n${output}`]
     }
@@ -51,7 +51,7 @@ const compiled = (folder: string): Check => ({
       'nodenext',
     ]
     const roots = ['--types', 'node', '--typeRoots', join(checkout, 'node_modules/@types')]
-    const { code, output } = await command('tsc', [...options, ...roots, '--pretty', 'false', 'main.ts'], {
+    const { code, output } = await command('tsc', [...options, ...roots, '--pretty', 'false', 'readme.ts', 'main.ts'], {
       cwd: folder,
     })
     return code === 0 ? [] : [output]

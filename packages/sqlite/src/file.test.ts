@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
@@ -67,11 +67,34 @@ test('a damaged file is refused with what to do, at the opening or at the first 
   await expect(use()).rejects.toThrow(/is damaged.*restore a back-up/)
 })
 
-test('a folder that is not there, and a folder in place of a file, are refused', async () => {
+test("the file's own folder is made, and whoever names the file by another path is in the same one", async () => {
   const path = freshPath()
-  await expect(connected(join(path, 'deep', 'app.db'))).rejects.toSatisfy(coded('not-found'))
+  const other = join(dirname(path), 'link')
+  symlinkSync(dirname(path), other)
+  const named = join(other, 'data', 'app.db')
+  const drivers = await Promise.all([connected(named), connected(join(dirname(path), 'data', 'app.db'))])
+  await drivers[0].declare(topicOf('t'), never)
+  await drivers[0].send([message('t', 'kept')], { signal: never })
+  const source = await drivers[1].open(membership(topicOf('t')), never)
+  expect(texts(await source.receive(1, never))).toBe('kept')
+  for (const driver of drivers) await driver.close()
+})
+
+test('a folder whose own parent is missing is not made: the path may be misspelt', async () => {
+  const path = freshPath()
+  const named = join(dirname(path), 'dtaa', 'shop', 'app.db')
+  await expect(connected(named)).rejects.toSatisfy(coded('not-found'))
+  await expect(connected(named)).rejects.toThrow(/dtaa.shop of the SQLite file .* is not there, and neither is .*dtaa;/)
+  expect(existsSync(join(dirname(path), 'dtaa'))).toBe(false)
+})
+
+test('a folder in place of a file, and a file in place of a folder, are refused', async () => {
+  const path = freshPath()
   mkdirSync(path)
   await expect(connected(path)).rejects.toThrow(/is a folder; name a file in it/)
+  const file = `${path}.txt`
+  writeFileSync(file, 'dear diary')
+  await expect(connected(join(file, 'app.db'))).rejects.toThrow(/app\.db\.txt is no folder/)
 })
 
 test('a full disk fails the send as unavailable, keeps what was acknowledged, and goes on when there is room', async () => {

@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs'
-import { access, constants, stat, statfs } from 'node:fs/promises'
+import { access, constants, mkdir, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -43,7 +43,7 @@ export function canonical(path: string): string {
   const full = resolve(path)
   if (existsSync(full)) return realpathSync(full)
   const folder = dirname(full)
-  return existsSync(folder) ? join(realpathSync(folder), basename(full)) : full
+  return folder === full ? full : join(canonical(folder), basename(full))
 }
 
 /** Opens, checks and migrates; waits for others who do the same for at most `timeoutMs`. */
@@ -73,25 +73,53 @@ export async function openFile(path: string, timeoutMs: number, typeOf: FileSyst
 }
 
 async function checkPlace(path: string, typeOf: FileSystem): Promise<void> {
-  const folder = dirname(path)
-  const found = await stat(folder).catch(() => undefined)
-  if (found?.isDirectory() !== true)
-    throw new MessagingError('not-found', `the folder ${folder} of the SQLite file ${path} is not there; make it first`)
+  const folder = dirname(resolve(path))
+  if (!(await isFolder(folder))) await makeFolder(folder, path, typeOf)
   const there = await stat(path).catch(() => undefined)
   if (there?.isDirectory() === true)
     throw new MessagingError('invalid', `${path} is a folder; name a file in it, such as ${join(path, 'app.db')}`)
   // WAL makes files beside the database, so the folder must be writable, too.
-  for (const each of there === undefined ? [folder] : [folder, path]) {
-    const writable = await access(each, constants.W_OK).then(
-      () => true,
-      () => false,
+  for (const each of there === undefined ? [folder] : [folder, path]) await checkWritable(each, path)
+  await checkLocal(folder, path, typeOf)
+}
+
+/** Makes the file's own folder. More of the path than that is not made: where its parent is missing, too, the path is likely misspelt. */
+async function makeFolder(folder: string, path: string, typeOf: FileSystem): Promise<void> {
+  const parent = dirname(folder)
+  if (!(await isFolder(parent)))
+    throw new MessagingError(
+      'not-found',
+      `the folder ${folder} of the SQLite file ${path} is not there, and neither is ${parent}; correct the path, or make ${parent} first`,
     )
-    if (!writable)
-      throw new MessagingError(
-        'unavailable',
-        `${each} cannot be written, which the SQLite file ${path} needs; give this user write access`,
-      )
-  }
+  await checkWritable(parent, path)
+  await checkLocal(parent, path, typeOf)
+  await mkdir(folder).catch((error: unknown) => {
+    // Another process may start at the same moment.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw translated(error, path)
+  })
+  if (!(await isFolder(folder)))
+    throw new MessagingError(
+      'invalid',
+      `${folder} is no folder, and the SQLite file ${path} is to lie in it; correct the path`,
+    )
+}
+
+const isFolder = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined))?.isDirectory() === true
+
+async function checkWritable(place: string, path: string): Promise<void> {
+  const writable = await access(place, constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  if (!writable)
+    throw new MessagingError(
+      'unavailable',
+      `${place} cannot be written, which the SQLite file ${path} needs; give this user write access`,
+    )
+}
+
+async function checkLocal(folder: string, path: string, typeOf: FileSystem): Promise<void> {
   const kind = network[await typeOf(folder)]
   if (kind !== undefined)
     throw new MessagingError(

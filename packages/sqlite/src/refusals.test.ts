@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isMessagingError } from '@posthorn/core'
 import { afterEach, expect, test } from 'vitest'
@@ -59,6 +59,8 @@ test('a folder that may not be written is refused, with the file in it or withou
   expect(await stranger(path)).toEqual(refused)
   expect(await stranger(`${path}.new`)).toEqual(refused)
   expect(existsSync(`${path}.new`)).toBe(false)
+  expect(await stranger(join(dirname(path), 'data', 'app.db'))).toEqual(refused)
+  expect(existsSync(join(dirname(path), 'data'))).toBe(false)
   chmodSync(dirname(path), 0o755)
   expect(await inside(path)).toBe('kept')
 })
@@ -95,11 +97,13 @@ test.each([
   ['Ceph', 0x00c36400],
 ])('a file on %s is refused before anything is written', async (name, type) => {
   const path = freshPath()
-  const opening = openFile(path, 1_000, async () => type)
-  await expect(opening).rejects.toSatisfy(
-    (error) => isMessagingError(error, 'unsupported') && error.message.includes(name),
-  )
+  const inFolder = join(dirname(path), 'data', 'app.db')
+  for (const each of [path, inFolder])
+    await expect(openFile(each, 1_000, async () => type)).rejects.toSatisfy(
+      (error) => isMessagingError(error, 'unsupported') && error.message.includes(name),
+    )
   expect(existsSync(path)).toBe(false)
+  expect(existsSync(dirname(inFolder))).toBe(false)
 })
 
 const mounts = process.platform === 'linux' && spawnSync('unshare', ['-rm', 'true']).status === 0
