@@ -183,20 +183,26 @@ async function connect(
       const late = await aborted(answer, AbortSignal.any([deadline.signal, signal])).finally(cancel)
       if (!late) return
       if (signal.aborted) throw new MessagingError('aborted', 'connecting to Kafka was aborted')
-      throw new MessagingError(
-        'unavailable',
-        `no broker answered within ${connectTimeoutMs} ms; is it running, and is its advertised address right?`,
-      )
+      throw new MessagingError('unavailable', `no broker of Kafka answered within ${connectTimeoutMs} ms; ${nobody}`)
     } catch (error) {
       const fault = faultOf(error)
       const passing =
         !(error instanceof MessagingError) &&
         (fault.kind === 'refused' || fault.kind === 'connection' || /COORDINATOR|LOAD/.test(fault.type))
-      if (!passing || signal.aborted || clock.now() + 200 > until)
-        throw messagingError(error, 'Kafka could not be reached')
+      if (!passing || signal.aborted || clock.now() + 200 > until) throw unreached(error)
       await new Promise<void>((resolve) => void clock.after(200, resolve))
     }
   }
+}
+
+const nobody =
+  'is it running, are its address and its advertised one right? connectTimeoutMs says how long to wait for it'
+
+/** A connection that did not come about; where nobody was there, with what to look at. */
+function unreached(error: unknown): MessagingError {
+  const ours = messagingError(error, 'Kafka could not be reached')
+  if (ours === error || ours.code !== 'unavailable') return ours
+  return new MessagingError('unavailable', `${ours.message}; ${nobody}`, { cause: error })
 }
 
 async function reachable(

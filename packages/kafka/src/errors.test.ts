@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
 import { faultOfKafkajs } from './clients/kafkajs-faults.ts'
-import { ambiguous, Fault, messagingError, passes } from './errors.ts'
+import { ambiguous, certificateFault, Fault, messagingError, passes } from './errors.ts'
 
 const table: readonly (readonly [Fault, string, boolean])[] = [
   [new Fault('connection', 'CONNECTION', 'x'), 'unavailable', true],
   [new Fault('refused', 'CONNECTION', 'x'), 'unavailable', true],
   [new Fault('login', 'SASL_AUTHENTICATION_FAILED', 'x'), 'unauthorized', false],
+  [certificateFault({ code: 'ERR_TLS_CERT_ALTNAME_INVALID', message: 'x' }, undefined) as Fault, 'unauthorized', false],
   [new Fault('broker', 'TOPIC_AUTHORIZATION_FAILED', 'x'), 'unauthorized', false],
   [new Fault('broker', 'MESSAGE_TOO_LARGE', 'x'), 'too-large', false],
   [new Fault('broker', 'NOT_ENOUGH_REPLICAS', 'x'), 'unavailable', true],

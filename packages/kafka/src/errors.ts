@@ -15,6 +15,18 @@ export class Fault extends Error {
   }
 }
 
+/** What a certificate that one side does not trust looks like to Node: nothing that trying again would mend. */
+const untrusted = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/
+
+/** The fault of an error whose code says that a certificate was refused. */
+export function certificateFault(error: unknown, cause: unknown): Fault | undefined {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
+  if (typeof code !== 'string' || !untrusted.test(code)) return undefined
+  return new Fault('login', certificateRefused, `${String(message)} (${code})`, cause)
+}
+
+const certificateRefused = 'CERTIFICATE_REFUSED'
+
 /** Errors that pass by themselves: a leader or coordinator moves, replicas catch up. */
 const passing: ReadonlySet<string> = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
@@ -91,6 +103,11 @@ export function messagingError(
   const { kind, type, message } = faultOf(fault)
   const make = (code: MessagingError['code'], advice: string): MessagingError =>
     new MessagingError(code, `${doing}: ${message}${advice === '' ? '' : `; ${advice}`}`, { outcome, cause: fault })
+  if (type === certificateRefused)
+    return make(
+      'unauthorized',
+      "check that tls.ca is who signed the broker's certificate, that it bears the name we connect to (or tls.servername), and our own tls.cert and tls.key",
+    )
   if (kind === 'login' || type.endsWith('AUTHORIZATION_FAILED') || type.startsWith('SASL'))
     return make('unauthorized', 'check user, password, mechanism and the access rules of the broker')
   if (tooLarge.has(type))

@@ -90,14 +90,35 @@ describe.each(clients)('%s', (client) => {
 
   test('a broker whose certificate nobody vouches for is not spoken to', async () => {
     const sasl: SaslOptions = { mechanism: 'plain', username, password }
-    await expect(connect({ brokers: at('saslTls'), client, sasl, tls: true }, 3_000)).rejects.toMatchObject({
-      code: 'unavailable',
+    const began = performance.now()
+    await expect(connect({ brokers: at('saslTls'), client, sasl, tls: true })).rejects.toMatchObject({
+      code: 'unauthorized',
+      retryable: false,
+      message: expect.stringMatching(/certificate.*check that tls\.ca is who signed/),
     })
+    // Not tried again until the deadline of 10 s.
+    expect(performance.now() - began).toBeLessThan(5_000)
+  })
+
+  test('a broker whose certificate bears another name is not spoken to', async () => {
+    const sasl: SaslOptions = { mechanism: 'plain', username, password }
+    const elsewhere = { ...tls, servername: 'elsewhere.example' }
+    await expect(connect({ brokers: at('saslTls'), client, sasl, tls: elsewhere })).rejects.toMatchObject({
+      code: 'unauthorized',
+      message: expect.stringMatching(/elsewhere\.example.*bears the name we connect to/),
+    })
+  })
+
+  test('a client without a certificate is refused where the broker asks for one', async () => {
+    await expect(connect({ brokers: at('tls'), client, tls })).rejects.toMatchObject({ code: 'unauthorized' })
   })
 
   test('nobody there is unavailable within the connect deadline', async () => {
     const began = performance.now()
-    await expect(connect({ brokers: '127.0.0.1:1', client }, 1_500)).rejects.toMatchObject({ code: 'unavailable' })
+    await expect(connect({ brokers: '127.0.0.1:1', client }, 1_500)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/is it running, .*connectTimeoutMs/),
+    })
     expect(performance.now() - began).toBeLessThan(3_000)
   })
 })

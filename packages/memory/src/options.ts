@@ -41,12 +41,12 @@ export function settingsOf(options: MemoryOptions): MemorySettings {
 
 /** Reads `memory:`, `memory:name` or `memory://name`, with the options as parameters. */
 export function optionsFromUrl(url: string): MemoryOptions {
-  const { hosts, path, parameters, user } = parseConnectionUrl(
+  const { scheme, hosts, path, parameters, user } = parseConnectionUrl(
     url.replace(/^memory:(?!\/\/)/i, 'memory://'),
     known.slice(1),
   )
   const name = hosts[0]?.host ?? ''
-  if (hosts.length > 1 || hosts[0]?.port !== undefined || path !== '' || user !== undefined)
+  if (scheme !== 'memory' || hosts.length > 1 || hosts[0]?.port !== undefined || path !== '' || user !== undefined)
     throw new MessagingError('invalid', 'a memory URL reads memory: or memory:name; it has no host, port, path or user')
   const leaseMs = parameters.get('leaseMs')
   return {

@@ -7,7 +7,9 @@ interface AdapterModule {
 }
 
 /** Scheme by scheme, with literal imports: a template would defeat bundlers. */
-const adapters: Readonly<Record<string, { readonly install: string; readonly load: () => Promise<AdapterModule> }>> = {
+export const adapters: Readonly<
+  Record<string, { readonly install: string; readonly load: () => Promise<AdapterModule> }>
+> = {
   memory: { install: '@posthorn/memory', load: () => import('@posthorn/memory') },
   sqlite: { install: '@posthorn/sqlite', load: () => import('@posthorn/sqlite') },
   amqp: { install: '@posthorn/rabbitmq amqplib', load: () => import('@posthorn/rabbitmq') },
@@ -20,7 +22,7 @@ const adapters: Readonly<Record<string, { readonly install: string; readonly loa
 const planned = ['redis', 'rediss', 'postgres', 'postgresql', 'pglite', 'rocketmq', 'activemq']
 
 /** The adapter that a URL names, if its package is installed. */
-export async function adapterOf(url: string): Promise<Adapter> {
+export async function adapterOf(url: string, call = 'connect()'): Promise<Adapter> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
   const entry = scheme === undefined || !Object.hasOwn(adapters, scheme) ? undefined : adapters[scheme]
   const known = Object.keys(adapters)
@@ -29,14 +31,17 @@ export async function adapterOf(url: string): Promise<Adapter> {
   if (entry === undefined) {
     if (scheme !== undefined && planned.includes(scheme))
       throw new MessagingError('unsupported', `there is no adapter for ${scheme}: yet; there are ${known}`)
-    throw new MessagingError('invalid', `${withoutSecrets(url)} names no broker; a URL begins with one of ${known}`)
+    throw new MessagingError(
+      'invalid',
+      `${call}: ${url === '' ? 'an empty text' : withoutSecrets(url)} names no broker; a URL begins with one of ${known}`,
+    )
   }
   return (await loaded(entry)).fromUrl(url)
 }
 
 /** Opens the store that a URL names. */
 export async function storeOf(url: string, context: DriverContext): Promise<Store> {
-  const adapter = await adapterOf(url)
+  const adapter = await adapterOf(url, 'connect(): store')
   const { openStore } = planOf(adapter)
   if (openStore === undefined)
     throw new MessagingError('unsupported', `${adapter.name} cannot be a store; use sqlite:./data/app.db`)
@@ -50,7 +55,27 @@ async function loaded(entry: {
   try {
     return await entry.load()
   } catch (cause) {
-    if ((cause as { readonly code?: unknown } | null)?.code !== 'ERR_MODULE_NOT_FOUND') throw cause
-    throw new MessagingError('not-found', `the adapter is not installed; run: npm install ${entry.install}`, { cause })
+    throw notLoaded(entry.install, cause)
   }
+}
+
+/** Why an adapter's package could not be loaded, and what to do; what is no matter of installing is thrown as it is. */
+export function notLoaded(install: string, cause: unknown): unknown {
+  const { code, message } = (cause ?? {}) as { readonly code?: unknown; readonly message?: unknown }
+  const adapter = install.split(' ')[0]
+  if (code === 'ERR_UNKNOWN_BUILTIN_MODULE')
+    return new MessagingError(
+      'unsupported',
+      `${adapter} needs Node 22.22 or later, and this is Node ${process.versions.node} (${message})`,
+      { cause },
+    )
+  if (code !== 'ERR_MODULE_NOT_FOUND') return cause
+  const missing = /^Cannot find package '([^']+)'/.exec(String(message))?.[1]
+  if (missing === undefined || missing === adapter)
+    return new MessagingError('not-found', `the adapter is not installed; run: npm install ${install}`, { cause })
+  return new MessagingError(
+    'not-found',
+    `${adapter} is installed, but ${missing} is not, which it needs; run: npm install ${missing}`,
+    { cause },
+  )
 }

@@ -97,6 +97,7 @@ describe('configuration', () => {
       /none\.json cannot be read/,
     )
     await expect(connect('carrier-pigeon://loft')).rejects.toThrow(/begins with one of/)
+    await expect(connect('')).rejects.toThrow(/^connect\(\): an empty text names no broker/)
     await expect(connect('redis://localhost')).rejects.toThrow(/no adapter for redis/)
   })
 

@@ -159,14 +159,23 @@ async function openAt(
   const model = await within(trying, timeoutMs, clock).catch((error) => {
     throw /Expected ConnectionOpenOk/.test(String(error))
       ? unopened(error, about, settings.vhost)
-      : translated(error, about)
+      : unreached(error, about)
   })
   if (model !== undefined) return model
   trying.then(
     (late) => end(late, clock),
     () => {},
   )
-  throw new MessagingError('unavailable', `${about}: no answer within ${Math.round(timeoutMs)} ms`)
+  throw new MessagingError('unavailable', `${about}: no answer within ${Math.round(timeoutMs)} ms; ${nobody}`)
+}
+
+const nobody = 'is it running, and is the address right? connectTimeoutMs says how long to wait for it'
+
+/** A connection that did not come about; where nobody was there, with what to look at. */
+function unreached(error: unknown, about: string): MessagingError {
+  const ours = translated(error, about)
+  if (ours.code !== 'unavailable') return ours
+  return new MessagingError('unavailable', `${ours.message}; ${nobody}`, { cause: error })
 }
 
 /** amqplib does not tell why: there is no such virtual host, or it is not ours to use, or the broker is just starting. So it may pass. */

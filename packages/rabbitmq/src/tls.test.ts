@@ -75,7 +75,9 @@ describe('logging in', () => {
     expect(error.message).toMatch(/virtual host "nowhere"/)
   })
   it('says that nobody is there', async () => {
-    expect((await refusal(fixture.connect({ url: 'amqp://127.0.0.1:1' }))).code).toBe('unavailable')
+    const error = await refusal(fixture.connect({ url: 'amqp://127.0.0.1:1' }))
+    expect(error.code).toBe('unavailable')
+    expect(error.message).toMatch(/ECONNREFUSED 127\.0\.0\.1:1; is it running, and is the address right\?/)
   })
   it('does not wait for a host that takes the call and says nothing', async () => {
     const proxy = await faultProxy({ to: { host: '127.0.0.1', port: 1 } })

@@ -1,4 +1,4 @@
-import { Fault } from '../errors.ts'
+import { certificateFault, Fault } from '../errors.ts'
 import { internals } from './kafkajs-internals.ts'
 
 interface NativeError extends Error {
@@ -26,6 +26,8 @@ export function faultOfKafkajs(error: unknown, sent: boolean): Fault {
     if (logins.test(each.name) || each.type === 'SASL_AUTHENTICATION_FAILED')
       return new Fault('login', 'SASL_AUTHENTICATION_FAILED', each.message, error)
     if (typeof each.type === 'string') return new Fault('broker', each.type, each.message, error)
+    const refused = certificateFault(each, error)
+    if (refused !== undefined) return refused
     if (connections.has(each.name) || (typeof each.code === 'string' && /^E[A-Z]+$/.test(each.code)))
       return new Fault(sent ? 'connection' : 'refused', 'CONNECTION', each.message, error)
     if (each.name === 'KafkaJSNotImplemented')

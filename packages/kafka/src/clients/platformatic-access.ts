@@ -17,7 +17,8 @@ export function accessOf(library: Library, { endpoints, tls, login, given }: Cli
   return {
     endpoints,
     connection: {
-      ...(tls === undefined ? {} : { tls, tlsServerName: true }),
+      // The library overrides a name within `tls`.
+      ...(tls === undefined ? {} : { tls, tlsServerName: tls.servername ?? true }),
       ...(login === undefined ? {} : { sasl: saslOf(login) }),
     },
   }

@@ -1,5 +1,5 @@
 import type { API, Connection, ConnectionOptions } from '@platformatic/kafka'
-import { Fault } from '../errors.ts'
+import { certificateFault, Fault } from '../errors.ts'
 import type { Endpoint } from '../options.ts'
 import { addressBook } from './address-book.ts'
 import type { Access } from './platformatic-access.ts'
@@ -27,6 +27,8 @@ const joinTimeoutMs = 45_000
 export function pool(library: Library, settings: ClientSettings, access: Access): Pool {
   const connections = new Map<string, Promise<Connection>>()
   const open = new Set<Connection>()
+  /** Our certificate is looked at after the handshake: a connection ends for it, and its requests only hear that it ended. */
+  const refused = new WeakMap<Connection, Fault>()
   const addresses = addressBook(access.endpoints)
   let closed = false
 
@@ -52,7 +54,10 @@ export function pool(library: Library, settings: ClientSettings, access: Access)
     }
     const connection = new library.Connection(settings.clientId, options)
     // Without a listener an error that comes later would end the process.
-    connection.on('error', () => {})
+    connection.on('error', (error: unknown) => {
+      const fault = faultOfPlatformatic(library, error, true)
+      if (fault.kind === 'login') refused.set(connection, fault)
+    })
     open.add(connection)
     connection.once('close', () => open.delete(connection))
     try {
@@ -69,7 +74,7 @@ export function pool(library: Library, settings: ClientSettings, access: Access)
       return await api.async(connection, ...args)
     } catch (error) {
       if (error instanceof library.ResponseError && error['response'] !== undefined) return error['response'] as R
-      const fault = faultOfPlatformatic(library, error, true)
+      const fault = refused.get(connection) ?? faultOfPlatformatic(library, error, true)
       if (fault.kind === 'connection') connection.socket?.destroy()
       throw fault
     }
@@ -109,6 +114,8 @@ function faultOfPlatformatic(library: Library, error: unknown, sent: boolean): F
     text = each.message
     if (each instanceof library.AuthenticationError)
       return new Fault('login', 'SASL_AUTHENTICATION_FAILED', each.message, error)
+    const certificate = certificateFault(each, error)
+    if (certificate !== undefined) return certificate
     if (each instanceof library.UnsupportedCompressionError)
       return new Fault('broker', 'UNSUPPORTED_COMPRESSION_TYPE', each.message, error)
   }

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util'
-import { gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib'
+import zlib from 'node:zlib'
 import type { Compression } from '../clients/port.ts'
 import { Fault } from '../errors.ts'
 
@@ -38,6 +38,10 @@ export function codecsBeside(others: { snappy(): Codec; lz4(): Codec }): Codecs 
 }
 
 const byNode = {
-  gzip: { compress: promisify<Buffer, Buffer>(gzip), decompress: promisify<Buffer, Buffer>(gunzip) },
-  zstd: { compress: promisify<Buffer, Buffer>(zstdCompress), decompress: promisify<Buffer, Buffer>(zstdDecompress) },
+  gzip: { compress: promisify<Buffer, Buffer>(zlib.gzip), decompress: promisify<Buffer, Buffer>(zlib.gunzip) },
+  // Looked up when it is used: an older Node has none, and must still be able to import this.
+  zstd: {
+    compress: (data) => promisify<Buffer, Buffer>(zlib.zstdCompress)(data),
+    decompress: (data) => promisify<Buffer, Buffer>(zlib.zstdDecompress)(data),
+  },
 } as const satisfies Record<string, Codec>

@@ -1,0 +1,61 @@
+// Which adapter a URL names, and what is said where it cannot be loaded.
+import * as kafka from '@posthorn/kafka'
+import * as memory from '@posthorn/memory'
+import * as rabbitmq from '@posthorn/rabbitmq'
+import * as sqlite from '@posthorn/sqlite'
+import { expect, test } from 'vitest'
+import { adapterOf, notLoaded } from './adapters.ts'
+import { connect } from './index.ts'
+
+const urls = ['memory:', 'sqlite:./x.db', 'amqp://h', 'amqps://h', 'kafka://h', 'kafkas://h']
+const modules = { kafka, memory, rabbitmq, sqlite }
+
+test.each(Object.entries(modules))('every scheme that %s takes is known to connect()', async (name, { fromUrl }) => {
+  const taken = urls.filter((url) => {
+    try {
+      return fromUrl(url).name === name
+    } catch {
+      return false
+    }
+  })
+  expect(taken).not.toEqual([])
+  for (const url of taken) expect((await adapterOf(url)).name).toBe(name)
+})
+
+/** As Node says it. */
+const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+
+test('what is missing is named, with how to install it', () => {
+  const install = '@posthorn/rabbitmq amqplib'
+  const from = "imported from '/app/x.js'"
+  const adapter = notLoaded(
+    install,
+    failure('ERR_MODULE_NOT_FOUND', `Cannot find package '@posthorn/rabbitmq' ${from}`),
+  )
+  expect(adapter).toMatchObject({
+    code: 'not-found',
+    message: 'the adapter is not installed; run: npm install @posthorn/rabbitmq amqplib',
+  })
+  const client = notLoaded(install, failure('ERR_MODULE_NOT_FOUND', `Cannot find package 'amqplib' ${from}`))
+  expect(client).toMatchObject({
+    code: 'not-found',
+    message: '@posthorn/rabbitmq is installed, but amqplib is not, which it needs; run: npm install amqplib',
+  })
+  const old = notLoaded(
+    '@posthorn/sqlite',
+    failure('ERR_UNKNOWN_BUILTIN_MODULE', 'No such built-in module: node:sqlite'),
+  )
+  expect(old).toMatchObject({
+    code: 'unsupported',
+    message: `@posthorn/sqlite needs Node 22.22 or later, and this is Node ${process.versions.node} (No such built-in module: node:sqlite)`,
+  })
+  const defect = new SyntaxError('x')
+  expect(notLoaded(install, defect)).toBe(defect)
+})
+
+test('options that are named as elsewhere are asked after', async () => {
+  await expect(connect('memory:', { timeout: 5 } as never)).rejects.toThrow('did you mean connectTimeoutMs?')
+  const broker = await connect('memory:', { log: false })
+  expect(() => broker.producer({ timeoutMs: 5 } as never)).toThrow('did you mean sendTimeoutMs?')
+  await broker.close()
+})
