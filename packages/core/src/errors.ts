@@ -86,12 +86,33 @@ export function isMessagingError<C extends ErrorCode = ErrorCode>(
   return codes.length === 0 || codes.includes((error as MessagingError).code as C)
 }
 
+/** Most that is shown of an object that was thrown: characters, values, and entries of one list or object. */
+const shown = { text: 200, values: 40, entries: 10 } as const
+const secret = /pass|secret|token|auth|credential|cookie|key$/i
+
+/** The beginning of what is in an object, as JSON; what may be a secret by its name is starred. */
+function content(error: object): string {
+  let left: number = shown.values
+  const text = JSON.stringify(error, (name, value: unknown) => {
+    if (secret.test(name)) return '***'
+    if (left-- <= 0) return undefined
+    if (typeof value === 'string') return value.slice(0, shown.text)
+    if (typeof value === 'bigint') return `${value}n`
+    if (typeof value !== 'object' || value === null) return value
+    return Array.isArray(value)
+      ? value.slice(0, shown.entries)
+      : Object.fromEntries(Object.entries(value).slice(0, shown.entries))
+  })
+  return text.length > shown.text ? `${text.slice(0, shown.text)}…` : text
+}
+
 /** One line of what went wrong, whatever was thrown. */
 export function describe(error: unknown): string {
   if (error instanceof Error) return error.message === '' ? error.name : `${error.name}: ${error.message}`
   if (error === undefined) return 'undefined was thrown'
   try {
-    return String(error)
+    const text = String(error)
+    return typeof error === 'object' && text === '[object Object]' ? content(error as object) : text
   } catch {
     return 'a value that cannot be shown was thrown'
   }

@@ -90,14 +90,11 @@ describe.each(clients)('%s', (client) => {
 
   test('a broker whose certificate nobody vouches for is not spoken to', async () => {
     const sasl: SaslOptions = { mechanism: 'plain', username, password }
-    const began = performance.now()
     await expect(connect({ brokers: at('saslTls'), client, sasl, tls: true })).rejects.toMatchObject({
       code: 'unauthorized',
       retryable: false,
       message: expect.stringMatching(/certificate.*check that tls\.ca is who signed/),
     })
-    // Not tried again until the deadline of 10 s.
-    expect(performance.now() - began).toBeLessThan(5_000)
   })
 
   test('a broker whose certificate bears another name is not spoken to', async () => {

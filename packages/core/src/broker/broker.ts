@@ -32,14 +32,22 @@ export interface Closing {
 /** The broker as a user holds it: every call is a thin line to the room that does it. */
 export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   const engines = new Map<Engine, string>()
+  /** Consumers that are about to be in `engines`. */
+  const opening = new Set<Promise<unknown>>()
 
   let plain: Sender | undefined
   const sender = (): Sender => (plain ??= createProducer(runtime))
   const requests = requester(runtime, sender)
-  const kept = <T>([given, engine]: readonly [T, Engine], name: string): T => {
-    engines.set(engine, name)
-    engine.done.catch(() => {}).finally(() => engines.delete(engine))
-    return given
+  const kept = <T>(beginning: Promise<readonly [T, Engine]>, name: string): Promise<T> => {
+    const begun = beginning.then(([given, engine]) => {
+      engines.set(engine, name)
+      engine.done.catch(() => {}).finally(() => engines.delete(engine))
+      return given
+    })
+    opening.add(begun)
+    const forget = (): void => void opening.delete(begun)
+    begun.then(forget, forget)
+    return begun
   }
   const nameOf = (source: Source): string =>
     isPattern(source) ? source.pattern : (source as { readonly name: string }).name
@@ -49,6 +57,9 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
     checkOptions('close()', options, { drainMs: ms() })
     ended ??= (async () => {
       const within = options?.drainMs ?? drainMs
+      // Who does not await `consume` may close while it opens: what has opened is ended like the others, not cut off.
+      if (opening.size > 0)
+        await Promise.race([Promise.allSettled([...opening]), pause(runtime.clock, within, runtime.closing)])
       await Promise.all([...engines.keys()].map((engine) => engine.stop(within)))
       // What a sender still waits for (a half message's work, say) does not keep the broker open for ever.
       await Promise.race([
@@ -80,11 +91,11 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       return createProducer(runtime, options)
     },
     consume: async (source: Source, options: never, handler: never) =>
-      kept(await consume(runtime, source, options, handler), `consumer ${nameOf(source)}`),
+      kept(consume(runtime, source, options, handler), `consumer ${nameOf(source)}`),
     pull: (source: Source, options: never) => pull(runtime, source, options),
     request: requests.request,
     respond: async (source: Source, options: never, handler: never) =>
-      kept(await respond(runtime, source, options, handler), `responder ${nameOf(source)}`),
+      kept(respond(runtime, source, options, handler), `responder ${nameOf(source)}`),
     checkHalf(topic: never, check: never) {
       if (runtime.keeper === undefined) throw lacksKeeper(runtime, 'checkHalf()')
       const parts = topicParts(topic)
@@ -116,7 +127,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
     ...(runtime.capabilities.replay
       ? {
           replay: async (source: Source, options: never, handler: Handle<never>) =>
-            kept(await replay(runtime, source, options, handler), `replay ${nameOf(source)}`),
+            kept(replay(runtime, source, options, handler), `replay ${nameOf(source)}`),
         }
       : {}),
     ...(runtime.capabilities.query

@@ -1,6 +1,6 @@
 // gzip and zstd around another codec. What strangers send is unpacked within bounds, whatever it claims of itself.
-import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { MessagingError } from '../errors.ts'
+import zlib from 'node:zlib'
+import { isMessagingError, MessagingError } from '../errors.ts'
 import type { Codec, Encoded } from '../face/messages.ts'
 import { type Packing, packedType } from './content-type.ts'
 import { json } from './json.ts'
@@ -26,21 +26,31 @@ const methods: Readonly<Record<Packing, Method>> = {
   gzip: {
     packing: 'gzip',
     magic: '1f8b',
-    pack: (bytes) => gzipSync(bytes),
-    unpack: (bytes, most) => gunzipSync(bytes, { maxOutputLength: most }),
+    pack: (bytes) => zlib.gzipSync(bytes),
+    unpack: (bytes, most) => zlib.gunzipSync(bytes, { maxOutputLength: most }),
   },
   zstd: {
     packing: 'zstd',
     magic: '28b52ffd',
-    pack: (bytes) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } }),
+    pack: (bytes) => ofNode('zstdCompressSync')(bytes, { params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } }),
     unpack: (bytes, most) => {
       // A frame that asks for a larger window than the largest body would make zlib reserve it before the first byte.
-      const options = { maxOutputLength: most, params: { [constants.ZSTD_d_windowLogMax]: 26 }, info: true }
-      const { buffer, engine } = zstdDecompressSync(bytes, options) as unknown as Unpacked
+      const options = { maxOutputLength: most, params: { [zlib.constants.ZSTD_d_windowLogMax]: 26 }, info: true }
+      const { buffer, engine } = ofNode('zstdDecompressSync')(bytes, options) as unknown as Unpacked
       if (engine.bytesWritten !== bytes.length) throw new Error('bytes follow after its end')
       return buffer
     },
   },
+}
+
+/** Looked up when it is used: a named import of what an older Node lacks would keep everything else from being imported. */
+function ofNode<Name extends 'zstdCompressSync' | 'zstdDecompressSync'>(name: Name): (typeof zlib)[Name] {
+  const found: (typeof zlib)[Name] | undefined = zlib[name]
+  if (found !== undefined) return found
+  throw new MessagingError(
+    'unsupported',
+    `zstd: this is Node ${process.versions.node}, which cannot; run Node 22.22 or later, or use gzip()`,
+  )
 }
 
 /** What zlib gives with `info`, which its types leave out. */
@@ -124,6 +134,7 @@ function unpack({ packing, magic, unpack }: Method, body: Uint8Array, topic: str
   try {
     return unpack(body, most)
   } catch (cause) {
+    if (isMessagingError(cause)) throw cause
     const code = (cause as NodeJS.ErrnoException).code
     throw new MessagingError(
       'codec',

@@ -53,6 +53,7 @@ describe('writing', () => {
   test.each([
     [{ items: [{}, { price: Number.NaN }] }, '$.items[1].price: NaN'],
     [{ 'a b': { c: () => 1 } }, '$["a b"].c: a function'],
+    [{ d: new Date(Number.NaN) }, '$.d: an invalid Date has no form in JSON'],
     [[undefined], '$[0]: undefined'],
     [{ a: 1n }, '$.a: a bigint'],
     [{ a: { constructor: 1 } }, "$.a: the key 'constructor'"],

@@ -74,7 +74,7 @@ function walkObject(value: object, depth: number, state: { left: number }): Faul
     }
     return undefined
   }
-  if (saysItself(value)) return bytesFault(value)
+  if (saysItself(value)) return value instanceof Date ? dateFault(value) : bytesFault(value)
   const fault = classFault(value)
   if (fault !== undefined) return fault
   for (const key of Object.keys(value)) {
@@ -105,6 +105,11 @@ function wrong(problem: string): Fault {
 function within(step: string, fault: Fault): Fault {
   fault.path.push(step)
   return fault
+}
+
+/** Of a Date that is no time JSON makes null. */
+function dateFault(value: Date): Fault | undefined {
+  return Number.isNaN(value.getTime()) ? wrong('an invalid Date has no form in JSON; send a time, or null') : undefined
 }
 
 const noBytes = 'bytes have no form in JSON; send base64, or use the codec bytes'

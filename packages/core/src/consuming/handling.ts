@@ -1,5 +1,6 @@
 import { decodeBody } from '../body.ts'
 import type { Runtime } from '../broker/runtime.ts'
+import { show } from '../checked.ts'
 import type { Settled } from '../driver/seam.ts'
 import { describe, MessagingError } from '../errors.ts'
 import { isOwn } from '../extension.ts'
@@ -228,8 +229,11 @@ function isThenable(value: unknown): value is Promise<unknown> {
   return typeof (value as { readonly then?: unknown } | undefined)?.then === 'function'
 }
 
-/** What a handler answered, as a verdict; nonsense is the handler's failure. */
-export function verdictOf(answer: unknown): Verdict {
+/** What a handler answered (or `who` gave), as a verdict; nonsense is the handler's failure. */
+export function verdictOf(
+  answer: unknown,
+  who: 'the handler returned' | 'settle() was given' = 'the handler returned',
+): Verdict {
   if (answer === undefined) return ack
   if (typeof answer === 'object' && answer !== null) {
     const { verdict } = answer as { readonly verdict?: unknown }
@@ -238,15 +242,14 @@ export function verdictOf(answer: unknown): Verdict {
       const { afterMs } = answer as { readonly afterMs?: unknown }
       if (afterMs === undefined || (typeof afterMs === 'number' && afterMs >= 0 && afterMs <= Number.MAX_SAFE_INTEGER))
         return answer as Verdict
-      throw new MessagingError(
-        'invalid',
-        `the handler returned nack({ afterMs: ${String(afterMs)} }); give ms from 0 up`,
-      )
+      throw new MessagingError('invalid', `${who} nack({ afterMs: ${String(afterMs)} }); give ms from 0 up`)
     }
   }
   throw new MessagingError(
     'invalid',
-    'the handler returned neither nothing nor a verdict; return ack(), nack(), reject(reason), or nothing',
+    who === 'settle() was given'
+      ? `${who} ${show(answer)}, which is no verdict; give ack(), nack() or reject(reason)`
+      : `${who} neither nothing nor a verdict; return ack(), nack(), reject(reason), or nothing`,
   )
 }
 

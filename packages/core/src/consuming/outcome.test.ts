@@ -66,6 +66,29 @@ describe('the outcome policy', () => {
     })
   })
 
+  it.each([
+    [{ a: 1 }, '{"a":1}'],
+    [
+      { status: 500, body: { password: 'hunter2', apiKey: 'x' } },
+      '{"status":500,"body":{"password":"***","apiKey":"***"}}',
+    ],
+    [{ text: 'x'.repeat(5_000) }, `{"text":"${'x'.repeat(191)}…`],
+    [{ big: 5n }, '{"big":"5n"}'],
+    [{ toString: (): string => 'own words' }, 'own words'],
+    [[1, 2], '1,2'],
+  ])('shows what is in a thrown object, bounded and without secrets: %#', (thrown, error) => {
+    expect(decide(threw(thrown), standing())).toMatchObject({ failure: { error } })
+  })
+
+  it('looks at little of what is huge, and survives what holds itself', () => {
+    const huge = Array.from({ length: 100 }, () => Array.from({ length: 1_000 }, (_, n) => ({ n })))
+    const looked = decide(threw({ huge }), standing())
+    expect(looked.do === 'again' && looked.failure.error.length).toBeLessThan(210)
+    const ring: { self?: unknown } = {}
+    ring.self = ring
+    expect(decide(threw(ring), standing())).toMatchObject({ do: 'again', failure: { error: expect.any(String) } })
+  })
+
   it('parks or blocks a key instead, where asked', () => {
     expect(decide(threw('x'), standing({ failures: 2, onFailure: 'park' }))).toMatchObject({ do: 'park' })
     expect(decide(threw('x'), standing({ failures: 200, onFailure: 'block' }))).toMatchObject({ do: 'again' })

@@ -76,7 +76,7 @@ export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
     let given = false
     return async (asked: Verdict) => {
       // Nonsense is the caller's mistake, not a verdict: the delivery stays in hand.
-      const verdict = verdictOf(asked ?? null)
+      const verdict = verdictOf(asked ?? null, 'settle() was given')
       if (given) return 'stale'
       given = true
       if (settings.guarantee === 'at-most-once') return 'ok'

@@ -13,7 +13,7 @@ export function checkHalf(runtime: Runtime, topic: string): void {
   if (!keeper.checks(topic))
     throw new MessagingError(
       'invalid',
-      `sendHalf(): nobody answers for half messages of ${topic} whose sender vanished; call broker.checkHalf(${JSON.stringify(topic)}'s topic, check) at start`,
+      `sendHalf(): nobody answers for half messages of ${topic} whose sender vanished; call broker.checkHalf(topic, check) for it at start`,
     )
 }
 
