@@ -110,6 +110,10 @@ describe('configuration', () => {
     expect(String(await broker.explain(orders, { group: 'g' }))).toContain('by key, 2 lanes')
   })
 
+  it('refuses a slip in its own options', async () => {
+    await expect(configuration({ fiel: 'x.json' } as never)).rejects.toThrow(/no option "fiel"; did you mean file\?/)
+  })
+
   it('has a JSON schema of the same names', async () => {
     const schema = JSON.parse(await readFile(new URL('../configuration.schema.json', import.meta.url), 'utf8'))
     const everything = {

@@ -75,6 +75,8 @@ function checkNamed(path: string, given: Readonly<Record<string, unknown>> | und
   }
 }
 
+const configurationShape: Shape = { file: text, env: object, over: object }
+
 /** The environment's variables, each with what it says. */
 const variables = {
   POSTHORN_URL: 'url',
@@ -96,6 +98,7 @@ export async function configuration(
     readonly over?: { readonly [K in keyof Configuration]?: Configuration[K] | undefined } | undefined
   } = {},
 ): Promise<Configuration> {
+  checkOptions('configuration()', options, configurationShape)
   const env = options.env ?? process.env
   const named = options.file ?? env['POSTHORN_CONFIG']
   const fromFile = await read(named ?? 'posthorn.json', named !== undefined)

@@ -1,5 +1,5 @@
 import type { BodyOf, Delivery, Producer, SendOptions, Source, Topic } from '@posthorn/core'
-import { newId } from '@posthorn/core/driver'
+import { anything, checkOptions, checkValue, newId, type Rule, type Shape } from '@posthorn/core/driver'
 
 /** A message that a handler sent by `delivery.producer`. */
 export interface Recorded {
@@ -13,15 +13,19 @@ export interface RecordingProducer extends Producer {
   readonly sent: readonly Recorded[]
 }
 
+const sourceRule: Rule = (value) =>
+  typeof value === 'object' && value !== null && '~topic' in value ? undefined : 'what topic() or pattern() returned'
+
 /** A delivery as a handler would get it, to test the handler alone; what matters to the test goes into `over`. */
 export function delivery<S extends Source>(
   from: S,
   body: BodyOf<S>,
   over: Partial<Delivery<BodyOf<S>>> = {},
 ): Delivery<BodyOf<S>> & { readonly producer: RecordingProducer } {
+  checkValue('delivery()', 'its source', from, sourceRule, true)
   const producer = recordingProducer()
   const topic = 'pattern' in from ? from.pattern : (from as Topic<never, BodyOf<S>>).name
-  return {
+  const plain = {
     body,
     id: newId(Date.now()),
     key: keyOf(from, body),
@@ -37,9 +41,11 @@ export function delivery<S extends Source>(
     signal: new AbortController().signal,
     tx: undefined,
     replay: false,
-    ...over,
-    producer: (over.producer as RecordingProducer | undefined) ?? producer,
+    producer,
   }
+  const shape: Shape = Object.fromEntries(Object.keys(plain).map((name) => [name, anything]))
+  checkOptions('delivery()', over, shape)
+  return { ...plain, ...over, producer: (over.producer as RecordingProducer | undefined) ?? producer }
 }
 
 /** A producer for tests of what sends. */

@@ -2,10 +2,29 @@ import { connectAdapter, fixed, reject, retry, topic } from '@posthorn/core'
 import { memory } from '@posthorn/memory'
 import { describe, expect, test } from 'vitest'
 import { delivery } from './delivery.ts'
+import { checker } from './ledger/checker.ts'
+import { fileLedger } from './ledger/file.ts'
+import { faultProxy } from './proxy/proxy.ts'
 import { spy } from './spy.ts'
 import { transcript } from './transcript.ts'
 
 const orders = topic<{ id: string }>('orders', { key: ({ id }) => id })
+
+test('a slip is refused where it is made', async () => {
+  expect(() => delivery(orders, { id: '1' }, { attemt: 2 } as never)).toThrow('did you mean attempt?')
+  expect(() => delivery('orders' as never, {} as never)).toThrow('give what topic() or pattern() returned')
+  const broker = await connectAdapter(memory(), { log: false })
+  const seen = spy(broker)
+  expect(() => seen.seen('handeld' as never)).toThrow("did you mean 'handled'?")
+  expect(() => seen.all('handeld' as never)).toThrow("did you mean 'handled'?")
+  expect(() => seen.seen('handled', { within: 5 } as never)).toThrow('did you mean withinMs?')
+  await broker.close()
+  await expect(faultProxy(undefined as never)).rejects.toThrow('to is undefined; give { host, port } of the server')
+  await expect(faultProxy({ to: { host: '127.0.0.1', prt: 5 } } as never)).rejects.toThrow('did you mean port?')
+  expect(() => checker({ ordred: [] } as never)).toThrow('did you mean ordered?')
+  expect(() => checker({ limits: { drain: 5 } } as never)).toThrow('did you mean drainMs?')
+  expect(() => fileLedger('x', 'y', { durabel: false } as never)).toThrow('did you mean durable?')
+})
 
 describe('a delivery by hand', () => {
   test('has what a handler reads, with the key of its topic, and takes what the test wants', async () => {

@@ -1,4 +1,5 @@
 import type { Broker, Events } from '@posthorn/core'
+import { callable, checkOptions, checkValue, ms, oneOf, type Rule, type Shape } from '@posthorn/core/driver'
 
 /** What a spy can wait for. */
 export type Watched = 'sent' | 'send-failed' | 'handled' | 'retry' | 'dead-letter'
@@ -27,6 +28,10 @@ export interface Spy {
 
 const watched: readonly Watched[] = ['sent', 'send-failed', 'handled', 'retry', 'dead-letter']
 
+const anyText: Rule = (value) => (typeof value === 'string' ? undefined : 'a text')
+const wantedShape = { id: anyText, topic: anyText, group: anyText, where: callable, withinMs: ms() } satisfies Shape
+const eventRule = oneOf(...watched)
+
 /** Listens to a broker from now on. */
 export function spy(broker: Pick<Broker, 'on'>): Spy {
   const past = new Map<Watched, Events[Watched][]>(watched.map((event) => [event, []]))
@@ -42,10 +47,14 @@ export function spy(broker: Pick<Broker, 'on'>): Spy {
     (topic === undefined || value.topic === topic) &&
     (group === undefined || ('group' in value && value.group === group)) &&
     (where === undefined || where(value))
-  const all = <E extends Watched>(event: E): readonly Events[E][] => past.get(event) as Events[E][]
+  const all = <E extends Watched>(event: E): readonly Events[E][] => {
+    checkValue('spy()', 'the event', event, eventRule, true)
+    return past.get(event) as Events[E][]
+  }
   return {
     all,
     seen<E extends Watched>(event: E, wanted: Wanted<E> = {}): Promise<Events[E]> {
+      checkOptions('seen()', wanted, wantedShape)
       const found = all(event).find((value) => fits(value, wanted))
       if (found !== undefined) return Promise.resolve(found)
       const withinMs = wanted.withinMs ?? 5_000

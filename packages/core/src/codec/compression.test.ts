@@ -1,6 +1,6 @@
-import { gzipSync, zstdCompressSync } from 'node:zlib'
+import zlib, { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { isMessagingError } from '../errors.ts'
 import type { Codec } from '../face/messages.ts'
 import { bytes } from './bytes.ts'
@@ -88,4 +88,16 @@ test('a window beyond the largest body is refused before it is reserved', () => 
   // Frame header: no single segment, window descriptor of 2^31.
   const frame = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0, 0)
   expect(() => zstd(bytes).decode(frame, context)).toThrow(/too much memory/)
+})
+
+test('an older Node has no zstd: said when it is used, and nothing else is kept from working', () => {
+  const { zstdCompressSync: pack, zstdDecompressSync: unpack } = zlib
+  onTestFinished(() => void Object.assign(zlib, { zstdCompressSync: pack, zstdDecompressSync: unpack }))
+  const codec = zstd(bytes)
+  const frame = codec.encode(Buffer.from('x'), context) as Uint8Array
+  Object.assign(zlib, { zstdCompressSync: undefined, zstdDecompressSync: undefined })
+  const refused = expect.objectContaining({ code: 'unsupported', message: expect.stringContaining('run Node 22.22') })
+  expect(() => codec.encode(Buffer.from('x'), context)).toThrow(refused)
+  expect(() => codec.decode(frame, context)).toThrow(refused)
+  expect(gzip(bytes).encode(Buffer.from('x'), context)).toBeInstanceOf(Uint8Array)
 })

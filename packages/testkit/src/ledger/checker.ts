@@ -1,4 +1,5 @@
 // Reads a ledger and says what did not hold. Duplicated deliveries are counted, not condemned: at least once allows them.
+import { anything, checkOptions, ms, object, type Shape, whole } from '@posthorn/core/driver'
 import type { Entry } from './entries.ts'
 import { collectFates, type Fate, type Fates, never } from './fates.ts'
 import { readLedger } from './file.ts'
@@ -74,8 +75,30 @@ export interface Checker {
   result(): CheckResult
 }
 
-/** An empty checker. */
+const list: Shape[string] = (value) => (Array.isArray(value) ? undefined : 'a list')
+const shape = {
+  groups: (value) => (Array.isArray(value) ? undefined : object(value)),
+  ordered: list,
+  allow: list,
+  limits: object,
+  deadlineMs: ms(),
+  clockEpsilonMs: ms(),
+  expiryEpsilonMs: ms(),
+  loadEndsAt: anything,
+} satisfies Shape
+const limitsShape = {
+  latenessP99Ms: ms(),
+  latenessAfterHealMs: ms(),
+  recoveryMs: ms(),
+  drainMs: ms(),
+  duplicateDeliveries: whole(0, Number.MAX_SAFE_INTEGER),
+  closeMs: ms(),
+} satisfies Shape
+
+/** An empty checker. A slip in its options is refused: it would be a check that is not made. */
 export function checker(options: CheckOptions = {}): Checker {
+  checkOptions('checker()', options, shape)
+  checkOptions('checker(): limits', options.limits, limitsShape)
   const fates = collectFates()
   const run = newRun()
   return {

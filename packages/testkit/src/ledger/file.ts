@@ -1,6 +1,7 @@
 import { close, createReadStream, fdatasync, mkdirSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { callable, checkOptions, flag, type Shape } from '@posthorn/core/driver'
 import type { Entry } from './entries.ts'
 import { type Ledger, ledgerTo, monotonicNow, type Sink } from './ledger.ts'
 
@@ -11,10 +12,13 @@ export interface FileLedgerOptions {
   readonly now?: (() => number) | undefined
 }
 
+const shape = { durable: flag, now: callable } satisfies Shape
+
 let opened = 0
 
 /** A ledger in a file of its own in `folder`; `name` says who writes. Other processes use the same folder. */
 export function fileLedger(folder: string, name: string, options: FileLedgerOptions = {}): Ledger {
+  checkOptions('fileLedger()', options, shape)
   mkdirSync(folder, { recursive: true })
   // Never an old file: behind a torn line nothing could be read.
   const fd = openSync(join(folder, `${name}-${process.pid}-${++opened}-${Date.now().toString(36)}.jsonl`), 'ax')

@@ -1,4 +1,5 @@
 // A TCP proxy in userspace that fails on demand; needs no rights and runs wherever Node does.
+import { checkOptions, type Rule, type Shape, whole } from '@posthorn/core/driver'
 import { listen } from './listener.ts'
 import { traffic } from './traffic.ts'
 import { afterBytes, beforeAnswer } from './trigger.ts'
@@ -61,8 +62,21 @@ export interface FaultProxy extends AsyncDisposable {
   close(): Promise<void>
 }
 
+const hostRule: Rule = (value) => (typeof value === 'string' && value !== '' ? undefined : 'the name of a host')
+const toShape = { host: hostRule, port: whole(1, 65_535) } satisfies Shape
+const toRule: Rule = (value) => {
+  checkOptions('faultProxy(): to', value, toShape, ['host', 'port'])
+  return undefined
+}
+const shape = {
+  to: (value) => (value === undefined ? '{ host, port } of the server' : toRule(value)),
+  listen: whole(0, 65_535),
+} satisfies Shape
+
 /** Starts a proxy before a server. */
-export async function faultProxy({ to, listen: port }: FaultProxyOptions): Promise<FaultProxy> {
+export async function faultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
+  checkOptions('faultProxy()', options, shape, ['to'])
+  const { to, listen: port } = options
   const up = fairWeather()
   const down = fairWeather()
   const counts = noCounts()
