@@ -15,9 +15,11 @@ import type { Stage } from './stage.ts'
 
 /** A broker of this scenario, closed behind it. */
 export async function broker(stage: Stage, options: ConnectOptions = {}): Promise<Broker> {
+  const store = stage.harness.store?.(stage.namespace)
+  const beside = store === undefined ? {} : { store, singleHost: true }
   const made = await connectAdapter(
     stage.adapter,
-    { namespace: stage.namespace, log: false, ...options },
+    { namespace: stage.namespace, log: false, ...beside, ...options },
     stage.harness.parts,
   )
   stage.after(() => made.close({ drainMs: 100 }))

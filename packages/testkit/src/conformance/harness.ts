@@ -23,6 +23,8 @@ export interface Harness {
   readonly faults?: Faults | undefined
   /** What the umbrella adds to a connection: scenarios of the patterns need it. */
   readonly parts?: Parts | undefined
+  /** The store beside an adapter that has none, of one host; one and the same for a namespace, however often. */
+  readonly store?: ((namespace: string) => Adapter) | undefined
   /** Changes each broker that a scenario gets: how a defect of the face gets between core and the scenario. */
   readonly face?: ((broker: Broker) => Broker) | undefined
   /** Talks to the broker by a client that is not ours. */

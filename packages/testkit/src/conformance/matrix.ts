@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Outcome } from './outcome.ts'
-import type { Scenario } from './scenario.ts'
+import { ofTheUmbrella, type Scenario } from './scenario.ts'
 
 /** How each scenario ended with one adapter, by its id. */
 export type Column = Readonly<Record<string, Outcome['outcome']>>
@@ -17,8 +17,9 @@ export interface MatrixColumn {
 export function columnOf(adapter: string): MatrixColumn {
   const column: Record<string, Outcome['outcome']> = {}
   return {
-    note({ id }, { outcome }) {
-      column[id] = outcome
+    note({ id }, result) {
+      const bare = result.outcome === 'refused as declared' && result.lacks.some(ofTheUmbrella)
+      column[id] = bare ? 'not possible here' : result.outcome
     },
     async write(folder) {
       const file = join(folder, `${adapter}.json`)

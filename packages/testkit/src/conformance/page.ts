@@ -7,6 +7,7 @@ import type { Column } from './matrix.ts'
 import { rules } from './rules.ts'
 import { nameOf, seeds } from './seeded.ts'
 import { storeDefects } from './store-defects.ts'
+import { foundWithoutHistory } from './without-history.ts'
 
 const signs: Readonly<Record<string, string>> = {
   passed: 'passed',
@@ -23,6 +24,8 @@ export function conformancePage(columns: Readonly<Record<string, Column>>): stri
     for (const id of [...own, ...always, ...once]) finds.set(id, [...(finds.get(id) ?? []), `\`${defect}\``])
   for (const [defect, { found }] of Object.entries({ ...storeDefects, ...faceDefects }))
     for (const id of found) finds.set(id, [...(finds.get(id) ?? []), `\`${defect}\``])
+  for (const [id, defect] of Object.entries(foundWithoutHistory))
+    finds.set(id, [...(finds.get(id) ?? []), `\`${defect}\``])
   for (const set of Object.values(seeds))
     for (const [id, seed] of Object.entries(set)) finds.set(id, [...(finds.get(id) ?? []), `\`${nameOf(seed)}\``])
   const count = chapters.reduce((sum, { scenarios }) => sum + scenarios.length, 0)
@@ -46,7 +49,7 @@ export function conformancePage(columns: Readonly<Record<string, Column>>): stri
     '# The conformance suite',
     '',
     `${count} scenarios hold every adapter to the same meaning, against its real broker. \`seam\` scenarios talk to a driver as core does, \`broker\` scenarios to`,
-    'the public face as a user does. *refused*: the adapter does not claim it, and the suite has checked that it is refused. *–*: that run had no such fault or',
+    'the public face as a user does. *refused*: the adapter does not claim it, and the suite has checked that it is refused. *–*: no run had such a fault or',
     `client at hand. The last column names seeded defects that make the scenario fail: ${finds.size} scenarios are shown to find at least one.`,
     '',
     '```sh',

@@ -49,7 +49,7 @@ const needs = {
   lease: ({ traits }) => traits.leaseMs !== undefined,
   counts: ({ traits }) => traits.counts,
   replay: ({ capabilities }) => capabilities.replay,
-  'a store': ({ plan }) => plan.openStore !== undefined,
+  'a store': ({ plan, harness }) => plan.openStore !== undefined || harness.store !== undefined,
   query: ({ capabilities }) => capabilities.query,
   'a keeper': ({ harness }) => harness.parts?.openKeeper !== undefined,
   'an inbox': ({ harness }) => harness.parts?.inbox !== undefined,
@@ -66,6 +66,8 @@ export type Need = keyof typeof needs
 
 const ofHarness: ReadonlySet<Need> = new Set(['a cut', 'a black hole', 'a kill', 'a freeze', 'a foreign client'])
 
+const brought: ReadonlySet<Need> = new Set(['a keeper', 'an inbox', 'time in hand'])
+
 /** Those needs that are not met. */
 export function unmet(scenario: Scenario, claims: Claims): readonly Need[] {
   return (scenario.needs ?? []).filter((need) => !needs[need](claims))
@@ -74,4 +76,9 @@ export function unmet(scenario: Scenario, claims: Claims): readonly Need[] {
 /** Whether it is the harness that cannot, which says nothing of the adapter. */
 export function ofTheHarness(need: Need): boolean {
   return ofHarness.has(need)
+}
+
+/** Whether the harness left out what the umbrella brings: that it is refused then holds, and says nothing of the adapter either. */
+export function ofTheUmbrella(need: Need): boolean {
+  return brought.has(need)
 }

@@ -143,8 +143,10 @@ export async function setStage(
     name: (hint = 't') => `${hint}${names++}`,
     topic: (wish = {}) => topicFrom(stage, wish),
     async store() {
-      assert.ok(plan.openStore !== undefined, 'this adapter is no store')
-      const store = await plan.openStore(context())
+      const beside = harness.store?.(namespace)
+      const open = plan.openStore ?? (beside === undefined ? undefined : planOf(beside).openStore)
+      assert.ok(open !== undefined, 'this adapter is no store')
+      const store = await open(context())
       afterwards.push(() => store.close())
       return store
     },

@@ -1,6 +1,8 @@
 import type { Adapter } from '@posthorn/core'
 import { type Dispatch, MessagingError, type SendResult } from '@posthorn/core/driver'
+import type { DefectName } from '../defects/defects.ts'
 import { but } from '../defects/place.ts'
+import type { faceDefects } from './face-defects.ts'
 import { changedAdapter } from './outcome.ts'
 
 /** An adapter as if its broker kept nothing for groups that come later: a message that reaches no group is unroutable. */
@@ -31,3 +33,11 @@ export function withoutHistory(adapter: Adapter): Adapter {
   }))
   return { ...changed, capabilities: { ...changed.capabilities, replay: false, query: false } }
 }
+
+/** Found only where nothing is kept for groups that come later: by which scenario, which defect of the driver or of the face. */
+export const foundWithoutHistory = {
+  'send.nobody-to-route-to': 'failed-as-ok',
+  'send.partly-unroutable': 'failed-as-ok',
+  'sending.rule-1-unroutable': 'failed-as-ok',
+  'grouping.rule-22-more-is-refused': 'takes-unsupported',
+} as const satisfies Readonly<Record<string, DefectName | keyof typeof faceDefects>>
