@@ -15,23 +15,14 @@ import {
   text,
   whole,
 } from './checked.ts'
+import { codecRule } from './codec/rule.ts'
 import type { GroupSpec } from './driver/seam.ts'
 import { MessagingError } from './errors.ts'
-import type { AnySchema, Codec, Filter, TopicGroup, TopicOptions } from './face/messages.ts'
+import type { AnySchema, Filter, TopicGroup, TopicOptions } from './face/messages.ts'
 
 /** Most lanes: more is no broker's measure, and every lane is a queue on some. */
 const mostPartitions = 1_024
 
-const codecRule: Rule = (value) => {
-  const codec = value as Partial<Codec> | null
-  return typeof codec === 'object' &&
-    codec !== null &&
-    typeof codec.contentType === 'string' &&
-    typeof codec.encode === 'function' &&
-    typeof codec.decode === 'function'
-    ? undefined
-    : 'a codec, such as json, text, bytes, gzip() or zstd()'
-}
 const schemaRule: Rule = (value) => {
   // A schema of arktype is a function.
   const standard = (value as Partial<AnySchema> | null)?.['~standard']

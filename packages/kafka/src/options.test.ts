@@ -28,6 +28,12 @@ test.each([
   expect(() => fromUrl(url)).toThrow(told)
 })
 
+test('a slip is refused, and so is what is no object of options', () => {
+  expect(() => kafka({ brokers: 'h:1', compresion: 'zstd' } as never)).toThrow('did you mean compression?')
+  for (const wrong of [undefined, null, 5])
+    expect(() => kafka(wrong as never)).toThrow(/^kafka\(\): .*; give an object/)
+})
+
 test('no secret is in what an adapter shows of itself or throws', () => {
   const adapter = kafka({ brokers: 'h:1', sasl: { mechanism: 'plain', username: 'me', password: 'canary-secret' } })
   expect(JSON.stringify(adapter)).not.toContain('canary-secret')

@@ -1,7 +1,7 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import type { Admin } from '@platformatic/kafka'
 import { MessagingError } from '@posthorn/core'
-import { parseConnectionUrl } from '@posthorn/core/driver'
+import { anything, checkOptions, checkValue, object, parseConnectionUrl, type Shape } from '@posthorn/core/driver'
 import type { Kafka } from 'kafkajs'
 import type { Compression } from './clients/port.ts'
 
@@ -93,8 +93,24 @@ const codecs: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 const clients: readonly ClientName[] = ['kafkajs', 'platformatic']
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as const
 
+/** Their values are looked at one by one below. */
+const known: Shape & Readonly<Record<keyof KafkaOptions, unknown>> = {
+  brokers: anything,
+  client: anything,
+  tls: anything,
+  sasl: anything,
+  compression: anything,
+  replication: anything,
+  instanceId: anything,
+  sessionTimeoutMs: anything,
+  drainMs: anything,
+  maxBytes: anything,
+}
+
 /** Checks options and fills in what was not said. */
 export function settingsOf(options: KafkaOptions): Settings {
+  checkValue('kafka()', 'what it is given', options, object, true)
+  checkOptions('kafka()', options, known)
   const { sasl, client = 'kafkajs' } = options
   const given = typeof client === 'object' ? client : undefined
   const brokers = typeof options.brokers === 'string' ? options.brokers.split(',') : (options.brokers ?? [])

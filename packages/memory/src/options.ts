@@ -1,4 +1,4 @@
-import { MessagingError, parseConnectionUrl } from '@posthorn/core/driver'
+import { checkValue, MessagingError, object, parseConnectionUrl } from '@posthorn/core/driver'
 
 /** Settings of the memory adapter. */
 export interface MemoryOptions {
@@ -24,6 +24,7 @@ const known = ['log', 'clock', 'leaseMs', 'allowInProduction']
 
 /** Checks options and fills in defaults. */
 export function settingsOf(options: MemoryOptions): MemorySettings {
+  checkValue('memory()', 'what it is given', options, object, true)
   const refuse = (what: string): never => {
     throw new MessagingError('invalid', `memory(${what}`)
   }

@@ -5,7 +5,7 @@ import * as rabbitmq from '@posthorn/rabbitmq'
 import * as sqlite from '@posthorn/sqlite'
 import { expect, test } from 'vitest'
 import { adapterOf, notLoaded } from './adapters.ts'
-import { connect } from './index.ts'
+import { connect, topic } from './index.ts'
 
 const urls = ['memory:', 'sqlite:./x.db', 'amqp://h', 'amqps://h', 'kafka://h', 'kafkas://h']
 const modules = { kafka, memory, rabbitmq, sqlite }
@@ -57,5 +57,25 @@ test('options that are named as elsewhere are asked after', async () => {
   await expect(connect('memory:', { timeout: 5 } as never)).rejects.toThrow('did you mean connectTimeoutMs?')
   const broker = await connect('memory:', { log: false })
   expect(() => broker.producer({ timeoutMs: 5 } as never)).toThrow('did you mean sendTimeoutMs?')
+  await broker.close()
+})
+
+test('an adapter without options it can read says so', () => {
+  for (const wrong of [null, 5, []]) {
+    expect(() => memory.memory(wrong as never)).toThrow(/^memory\(\): .*; give an object/)
+    expect(() => rabbitmq.rabbitmq(wrong as never)).toThrow(/^rabbitmq\(\): .*; give an object/)
+  }
+})
+
+test('settle() and sendHalf() speak of what was called', async () => {
+  const broker = await connect('memory:', { log: false, store: 'memory:' })
+  const orders = topic('orders', { groups: ['billing'] })
+  await broker.producer().send(orders, 1)
+  const [delivery] = await broker.pull(orders, { group: 'billing' }).receive({ max: 1, waitMs: 5_000 })
+  const settle = delivery?.settle as unknown as () => Promise<unknown>
+  await expect(settle()).rejects.toThrow(/^settle\(\) was given no verdict; give ack\(\)/)
+  await expect(broker.producer().sendHalf(orders, 1, async () => 1)).rejects.toThrow(
+    'nobody answers for half messages of orders whose sender vanished; call broker.checkHalf(topic, check) for it at start',
+  )
   await broker.close()
 })

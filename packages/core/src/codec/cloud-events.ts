@@ -3,6 +3,7 @@ import { checkOptions, checkValue, oneOf, type Rule, type Shape } from '../check
 import { MessagingError } from '../errors.ts'
 import type { Codec, CodecContext, Encoded } from '../face/messages.ts'
 import { json } from './json.ts'
+import { codecRule } from './rule.ts'
 
 /** The attributes that CloudEvents requires beside the id, which is the message's own. */
 export interface CloudEventsOptions {
@@ -19,6 +20,7 @@ export interface CloudEventsOptions {
  * that the sender set itself stays. Reading takes messages with and without them, and refuses another major version.
  */
 export function cloudEvents(inner: Codec | undefined, options: CloudEventsOptions): Codec {
+  checkValue('cloudEvents()', 'the codec of its data', inner, codecRule)
   checkOptions('cloudEvents()', options, cloudEventsShape, ['source', 'type'])
   const { source, type, prefix = 'ce-' } = options
   const data = inner ?? json

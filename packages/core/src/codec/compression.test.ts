@@ -90,6 +90,11 @@ test('a window beyond the largest body is refused before it is reserved', () => 
   expect(() => zstd(bytes).decode(frame, context)).toThrow(/too much memory/)
 })
 
+test.each([null, 5, {}, { level: 9 }])('packs nothing but a codec: %j', (inner) => {
+  for (const make of [gzip, zstd])
+    expect(() => make(inner as never)).toThrow(/^(gzip|zstd)\(\): what it packs is .*; give a codec, such as json/)
+})
+
 test('an older Node has no zstd: said when it is used, and nothing else is kept from working', () => {
   const { zstdCompressSync: pack, zstdDecompressSync: unpack } = zlib
   onTestFinished(() => void Object.assign(zlib, { zstdCompressSync: pack, zstdDecompressSync: unpack }))

@@ -1,9 +1,11 @@
 // gzip and zstd around another codec. What strangers send is unpacked within bounds, whatever it claims of itself.
 import zlib from 'node:zlib'
+import { checkValue } from '../checked.ts'
 import { isMessagingError, MessagingError } from '../errors.ts'
 import type { Codec, Encoded } from '../face/messages.ts'
 import { type Packing, packedType } from './content-type.ts'
 import { json } from './json.ts'
+import { codecRule } from './rule.ts'
 import { beginning, checkBytes } from './text-bytes.ts'
 
 /** Largest body that is unpacked, in bytes. */
@@ -78,6 +80,7 @@ export function zstd(inner: Codec = json): Codec {
 
 /** A codec that packs what another makes. Content type `<inner>+gzip` or `<inner>+zstd`. */
 export function packed(inner: Codec, packing: Packing): Codec {
+  checkValue(`${packing}()`, 'what it packs', inner, codecRule)
   if (inside.has(inner))
     throw new MessagingError(
       'invalid',

@@ -1,6 +1,5 @@
 import { decodeBody } from '../body.ts'
 import type { Runtime } from '../broker/runtime.ts'
-import { show } from '../checked.ts'
 import type { Settled } from '../driver/seam.ts'
 import { describe, MessagingError } from '../errors.ts'
 import { isOwn } from '../extension.ts'
@@ -248,7 +247,7 @@ export function verdictOf(
   throw new MessagingError(
     'invalid',
     who === 'settle() was given'
-      ? `${who} ${show(answer)}, which is no verdict; give ack(), nack() or reject(reason)`
+      ? `${who} no verdict; give ack(), nack() or reject(reason)`
       : `${who} neither nothing nor a verdict; return ack(), nack(), reject(reason), or nothing`,
   )
 }
