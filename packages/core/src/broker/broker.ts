@@ -29,6 +29,9 @@ export interface Closing {
   finish(): Promise<void>
 }
 
+/** How long `close` waits for a consumer that is opening: where the broker is away it may never come to that. */
+const openingMs = 1_000
+
 /** The broker as a user holds it: every call is a thin line to the room that does it. */
 export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   const engines = new Map<Engine, string>()
@@ -38,9 +41,9 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   let plain: Sender | undefined
   const sender = (): Sender => (plain ??= createProducer(runtime))
   const requests = requester(runtime, sender)
-  const kept = <T>(beginning: Promise<readonly [T, Engine]>, name: string): Promise<T> => {
+  const kept = <T>(beginning: Promise<readonly [T, Engine]>, kind: string, source: Source): Promise<T> => {
     const begun = beginning.then(([given, engine]) => {
-      engines.set(engine, name)
+      engines.set(engine, `${kind} ${nameOf(source)}`)
       engine.done.catch(() => {}).finally(() => engines.delete(engine))
       return given
     })
@@ -59,7 +62,10 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       const within = options?.drainMs ?? drainMs
       // Who does not await `consume` may close while it opens: what has opened is ended like the others, not cut off.
       if (opening.size > 0)
-        await Promise.race([Promise.allSettled([...opening]), pause(runtime.clock, within, runtime.closing)])
+        await Promise.race([
+          Promise.allSettled([...opening]),
+          pause(runtime.clock, Math.min(within, openingMs), runtime.closing),
+        ])
       await Promise.all([...engines.keys()].map((engine) => engine.stop(within)))
       // What a sender still waits for (a half message's work, say) does not keep the broker open for ever.
       await Promise.race([
@@ -91,11 +97,11 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       return createProducer(runtime, options)
     },
     consume: async (source: Source, options: never, handler: never) =>
-      kept(consume(runtime, source, options, handler), `consumer ${nameOf(source)}`),
+      kept(consume(runtime, source, options, handler), 'consumer', source),
     pull: (source: Source, options: never) => pull(runtime, source, options),
     request: requests.request,
     respond: async (source: Source, options: never, handler: never) =>
-      kept(respond(runtime, source, options, handler), `responder ${nameOf(source)}`),
+      kept(respond(runtime, source, options, handler), 'responder', source),
     checkHalf(topic: never, check: never) {
       if (runtime.keeper === undefined) throw lacksKeeper(runtime, 'checkHalf()')
       const parts = topicParts(topic)
@@ -127,7 +133,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
     ...(runtime.capabilities.replay
       ? {
           replay: async (source: Source, options: never, handler: Handle<never>) =>
-            kept(replay(runtime, source, options, handler), `replay ${nameOf(source)}`),
+            kept(replay(runtime, source, options, handler), 'replay', source),
         }
       : {}),
     ...(runtime.capabilities.query
