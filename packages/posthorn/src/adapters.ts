@@ -7,7 +7,7 @@ interface AdapterModule {
 }
 
 /** Scheme by scheme, with literal imports: a template would defeat bundlers. */
-export const adapters: Readonly<
+const adapters: Readonly<
   Record<string, { readonly install: string; readonly load: () => Promise<AdapterModule> }>
 > = {
   memory: { install: '@posthorn/memory', load: () => import('@posthorn/memory') },
