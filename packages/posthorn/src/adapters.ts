@@ -7,9 +7,7 @@ interface AdapterModule {
 }
 
 /** Scheme by scheme, with literal imports: a template would defeat bundlers. */
-const adapters: Readonly<
-  Record<string, { readonly install: string; readonly load: () => Promise<AdapterModule> }>
-> = {
+const adapters: Readonly<Record<string, { readonly install: string; readonly load: () => Promise<AdapterModule> }>> = {
   memory: { install: '@posthorn/memory', load: () => import('@posthorn/memory') },
   sqlite: { install: '@posthorn/sqlite', load: () => import('@posthorn/sqlite') },
   amqp: { install: '@posthorn/rabbitmq amqplib', load: () => import('@posthorn/rabbitmq') },
