@@ -87,10 +87,14 @@ async function opened(path: string, settings: SqliteSettings, timeoutMs: number)
   }
 }
 
-async function reading<R>({ reader, path }: OpenFile, work: (sql: Sql) => R): Promise<R> {
+/**
+ * By the writing handle unless a transaction is open on it: the other's pages are stale after each commit, and it would read them from the file
+ * again.
+ */
+async function reading<R>({ reader, writer, path }: OpenFile, work: (sql: Sql) => R): Promise<R> {
   for (let tries = 0; ; tries++) {
     try {
-      return work(reader)
+      return work(writer.database.isTransaction ? reader : writer)
     } catch (error) {
       if (!isBusy(error) || tries > 100) throw translated(error, path)
     }
