@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,10 +32,22 @@ test('each of the 24 rules is shown by scenarios that exist, or by a named test'
   expect(Object.keys(rules).map(Number)).toEqual(Array.from({ length: 24 }, (_, n) => n + 1))
   for (const [rule, ids] of Object.entries(rules)) {
     expect(ids.length, `rule ${rule}`).toBeGreaterThan(0)
-    for (const id of ids)
-      if (!id.startsWith('packages/')) expect(scenarioNamed(id), `rule ${rule}: ${id}`).toBeDefined()
+    for (const id of ids) {
+      const [, folder, words] = /^(packages\/[a-z]+): (.+)$/.exec(id) ?? []
+      if (folder === undefined || words === undefined) expect(scenarioNamed(id), `rule ${rule}: ${id}`).toBeDefined()
+      else expect(namesOfTests(folder), `rule ${rule}: ${id}`).toContainEqual(expect.stringContaining(words))
+    }
   }
 })
+
+/** What the tests of a package are called: what stands in quotes behind `test(` or `it(`. */
+function namesOfTests(folder: string): readonly string[] {
+  const source = new URL(`../../../../${folder}/src/`, import.meta.url)
+  return readdirSync(source, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts'))
+    .flatMap((file) => [...readFileSync(new URL(file, source), 'utf8').matchAll(/\b(?:test|it)\(\s*(['"`])(.+?)\1,/g)])
+    .map((match) => match[2] as string)
+}
 
 test('a claim that differs from the capability table is named', () => {
   const { memory: row } = capabilityTable

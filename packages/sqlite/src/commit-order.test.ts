@@ -1,0 +1,87 @@
+// What a reader of positions sees is what was committed, in the order of the commits: nothing that is committed later comes to lie before what it has read.
+import { DatabaseSync } from 'node:sqlite'
+import { expect, test } from 'vitest'
+import { connected, freshPath, membership, message, never, topicOf } from '../test/stage.ts'
+import { sqliteTx } from './index.ts'
+
+/** A file with a topic, and a reader that takes whatever it sees as soon as it sees it. */
+async function read() {
+  const path = freshPath()
+  const driver = await connected(path)
+  await driver.declare(topicOf('t'), never)
+  // It settles nothing: what fails beside other work of the handle is tried once more by itself, which would hide a wrong end of the log.
+  const source = await driver.open(membership(topicOf('t'), { window: 1_000 }), never)
+  const seen: string[] = []
+  const positions: number[] = []
+  const stop = new AbortController()
+  const reading = (async () => {
+    while (!stop.signal.aborted)
+      for (const { body, position } of await source.receive(100, stop.signal)) {
+        seen.push(Buffer.from(body).toString())
+        positions.push(Number(position))
+      }
+  })()
+  return {
+    path,
+    driver,
+    seen,
+    positions,
+    async end() {
+      stop.abort()
+      await reading
+      await driver.close()
+    },
+  }
+}
+
+test('order of commits: what is sent beside an open transaction lies after all of it, also after what that sends last', async () => {
+  const { driver, seen, positions, end } = await read()
+  let beside: Promise<unknown> | undefined
+  await driver.store?.transaction(async (tx) => {
+    await driver.send([message('t', 'first')], { signal: never, tx })
+    beside = driver.send([message('t', 'beside')], { signal: never })
+    for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate)
+    expect(seen).toEqual([])
+    await driver.send([message('t', 'last')], { signal: never, tx })
+  })
+  await beside
+  await expect.poll(() => seen).toEqual(['first', 'last', 'beside'])
+  expect(positions).toEqual([1, 2, 3])
+  await end()
+})
+
+test('order of commits: of two handles that commit and roll back by turns, a reader sees every commit once and in order', async () => {
+  const { path, driver, seen, positions, end } = await read()
+  const other = new DatabaseSync(path)
+  const committed: string[] = []
+  const ours = async (text: string, commits: boolean): Promise<void> => {
+    const work = driver.store?.transaction(async (tx) => {
+      await driver.send([message('t', text)], { signal: never, tx })
+      if (!commits) throw new Error('rolled back')
+    })
+    await work?.catch(() => {})
+  }
+  /** While the other's transaction is open this handle wants to send, and gets in behind it. */
+  const theirs = async (text: string, commits: boolean): Promise<void> => {
+    other.exec('BEGIN IMMEDIATE')
+    await driver.send([message('t', text)], { signal: never, tx: sqliteTx(other) })
+    const behind = driver.send([message('t', `${text} behind`)], { signal: never })
+    await new Promise(setImmediate)
+    other.exec(commits ? 'COMMIT' : 'ROLLBACK')
+    await behind
+  }
+  for (let n = 0; n < 40; n++) {
+    const commits = n % 4 < 2
+    await ours(`${n} ours`, commits)
+    // What this handle believes of the end of the log is from before the other's commit.
+    await driver.send([message('t', `${n} before`)], { signal: never })
+    await theirs(`${n} theirs`, commits)
+    committed.push(...(commits ? [`${n} ours`] : []), `${n} before`, ...(commits ? [`${n} theirs`] : []))
+    committed.push(`${n} theirs behind`)
+  }
+  await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(committed.length)
+  expect(seen).toEqual(committed)
+  expect(positions).toEqual(committed.map((_, i) => i + 1))
+  other.close()
+  await end()
+})
