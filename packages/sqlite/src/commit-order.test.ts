@@ -1,7 +1,7 @@
 // What a reader of positions sees is what was committed, in the order of the commits: nothing that is committed later comes to lie before what it has read.
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
-import { connected, freshPath, membership, message, never, topicOf } from '../test/stage.ts'
+import { connected, freshPath, membership, message, never, texts, topicOf } from '../test/stage.ts'
 import { sqliteTx } from './index.ts'
 
 /** A file with a topic, and a reader that takes whatever it sees as soon as it sees it. */
@@ -9,7 +9,6 @@ async function read() {
   const path = freshPath()
   const driver = await connected(path)
   await driver.declare(topicOf('t'), never)
-  // It settles nothing: what fails beside other work of the handle is tried once more by itself, which would hide a wrong end of the log.
   const source = await driver.open(membership(topicOf('t'), { window: 1_000 }), never)
   const seen: string[] = []
   const positions: number[] = []
@@ -73,7 +72,6 @@ test('order of commits: of two handles that commit and roll back by turns, a rea
   for (let n = 0; n < 40; n++) {
     const commits = n % 4 < 2
     await ours(`${n} ours`, commits)
-    // What this handle believes of the end of the log is from before the other's commit.
     await driver.send([message('t', `${n} before`)], { signal: never })
     await theirs(`${n} theirs`, commits)
     committed.push(...(commits ? [`${n} ours`] : []), `${n} before`, ...(commits ? [`${n} theirs`] : []))
@@ -84,4 +82,23 @@ test('order of commits: of two handles that commit and roll back by turns, a rea
   expect(positions).toEqual(committed.map((_, i) => i + 1))
   other.close()
   await end()
+})
+
+// Without a reader: what fails in one transaction with other work is tried once more by itself, which would hide that the end was a wrong one.
+test('order of commits: a handle goes on behind what another has committed since its own last send', async () => {
+  const path = freshPath()
+  const driver = await connected(path)
+  await driver.declare(topicOf('t'), never)
+  const other = new DatabaseSync(path)
+  const send = (text: string) => driver.send([message('t', text)], { signal: never })
+  expect(await send('before')).toEqual([{ ok: true, position: '1' }])
+  other.exec('BEGIN IMMEDIATE')
+  await driver.send([message('t', 'theirs')], { signal: never, tx: sqliteTx(other) })
+  const behind = send('behind')
+  other.exec('COMMIT')
+  expect(await behind).toEqual([{ ok: true, position: '3' }])
+  const source = await driver.open(membership(topicOf('t')), never)
+  expect(texts(await source.receive(10, never))).toBe('before theirs behind')
+  other.close()
+  await driver.close()
 })
