@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { MessagingError } from '@posthorn/core'
 import type { PatternSpec, TopicSpec } from '@posthorn/core/driver'
-import type { KafkaMapping } from './options.ts'
+import { type KafkaMapping, mappingOf } from './options.ts'
 
 /** Parts what we derive from a topic's name; no name of a user's may contain it. */
 const mark = '.-.'
@@ -68,7 +68,8 @@ export function names(namespace: string): Names {
       return { topic, group: rest[0] }
     },
     map(topic, on) {
-      if (typeof on === 'object' && on !== null) mappings.set(topic, on as KafkaMapping)
+      const mapping = mappingOf(on, topic)
+      if (mapping !== undefined) mappings.set(topic, mapping)
     },
   }
 }

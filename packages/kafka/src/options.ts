@@ -1,7 +1,19 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import type { Admin } from '@platformatic/kafka'
 import { MessagingError } from '@posthorn/core'
-import { anything, checkOptions, checkValue, object, parseConnectionUrl, type Shape } from '@posthorn/core/driver'
+import {
+  anything,
+  callable,
+  checkOptions,
+  checkValue,
+  object,
+  oneOf,
+  parseConnectionUrl,
+  type Rule,
+  type Shape,
+  text,
+  whole,
+} from '@posthorn/core/driver'
 import type { Kafka } from 'kafkajs'
 import type { Compression } from './clients/port.ts'
 
@@ -89,29 +101,53 @@ export interface Settings {
   readonly maxBytes: number
 }
 
+/** What of a message is not body, at most. */
+export const roomForHeaders = 65_536
+
 const codecs: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 const clients: readonly ClientName[] = ['kafkajs', 'platformatic']
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as const
 
-/** Their values are looked at one by one below. */
-const known: Shape & Readonly<Record<keyof KafkaOptions, unknown>> = {
-  brokers: anything,
-  client: anything,
-  tls: anything,
-  sasl: anything,
-  compression: anything,
-  replication: anything,
-  instanceId: anything,
-  sessionTimeoutMs: anything,
-  drainMs: anything,
-  maxBytes: anything,
+const addresses: Rule = (value) =>
+  typeof value === 'string' || (Array.isArray(value) && value.every((each) => typeof each === 'string'))
+    ? undefined
+    : 'host:port, or a list of such'
+const secured: Rule = (value) =>
+  typeof value === 'boolean' || object(value) === undefined ? undefined : "true, false or Node's TLS options"
+const ownClients = "'kafkajs', 'platformatic', a Kafka of kafkajs or an Admin of @platformatic/kafka"
+/** Copies of a partition: more than any cluster has. */
+const copies = whole(1, 1_000)
+
+const known: Shape & Readonly<Record<keyof KafkaOptions, Rule>> = {
+  brokers: addresses,
+  // Which one is looked at below, as `sasl` and `replication` are further.
+  client: (value) => (typeof value === 'string' || object(value) === undefined ? undefined : ownClients),
+  tls: secured,
+  sasl: object,
+  compression: oneOf(...codecs),
+  replication: object,
+  instanceId: text(200),
+  sessionTimeoutMs: whole(500, 1_800_000),
+  drainMs: whole(0, 600_000),
+  maxBytes: whole(1, 1_073_741_824),
 }
+const ofReplication: Shape = { factor: copies, minInSync: copies }
+/** What a password is may be in no message. */
+const ofSasl: Shape = { mechanism: oneOf(...mechanisms), username: anything, password: anything, token: anything }
+const ofMapping: Shape = { topic: text(249), groups: object }
 
 /** Checks options and fills in what was not said. */
 export function settingsOf(options: KafkaOptions): Settings {
   checkValue('kafka()', 'what it is given', options, object, true)
   checkOptions('kafka()', options, known)
+  checkOptions('kafka(): replication', options.replication, ofReplication)
   const { sasl, client = 'kafkajs' } = options
+  const { factor = Number.POSITIVE_INFINITY, minInSync = 1 } = options.replication ?? {}
+  if (minInSync > factor)
+    throw new MessagingError(
+      'invalid',
+      `kafka(): replication.minInSync is ${minInSync} and replication.factor ${factor}: no send would ever be acknowledged; give at most the factor`,
+    )
   const given = typeof client === 'object' ? client : undefined
   const brokers = typeof options.brokers === 'string' ? options.brokers.split(',') : (options.brokers ?? [])
   if (given === undefined && brokers.length === 0)
@@ -125,13 +161,13 @@ export function settingsOf(options: KafkaOptions): Settings {
     given,
     tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
     login: sasl === undefined ? undefined : loginOf(sasl),
-    compression: one('compression', options.compression ?? 'none', codecs),
+    compression: options.compression ?? 'none',
     replicas: options.replication?.factor,
     minInSync: options.replication?.minInSync,
     instance: options.instanceId,
     sessionMs: options.sessionTimeoutMs ?? 10_000,
     drainMs: options.drainMs ?? 5_000,
-    maxBytes: options.maxBytes ?? 1_048_576 - 65_536,
+    maxBytes: options.maxBytes ?? 1_048_576 - roomForHeaders,
   }
 }
 
@@ -139,15 +175,21 @@ export function settingsOf(options: KafkaOptions): Settings {
 function nameOfClient(given: object): ClientName {
   if ('producer' in given && 'consumer' in given && 'admin' in given) return 'kafkajs'
   if ('currentMetadata' in given && 'connections' in given) return 'platformatic'
-  throw new MessagingError(
-    'invalid',
-    "kafka({ client }): give 'kafkajs', 'platformatic', a Kafka of kafkajs or an Admin of @platformatic/kafka",
-  )
+  throw new MessagingError('invalid', `kafka({ client }): give ${ownClients}`)
 }
 
 function loginOf(sasl: SaslOptions): Login {
-  one('sasl.mechanism', sasl.mechanism, mechanisms)
-  if (sasl.mechanism === 'oauthbearer') return { mechanism: sasl.mechanism, token: sasl.token }
+  checkOptions('kafka(): sasl', sasl, ofSasl, ['mechanism'])
+  if (sasl.mechanism === 'oauthbearer') {
+    checkValue('kafka(): sasl', 'token', sasl.token, callable, true)
+    return { mechanism: sasl.mechanism, token: sasl.token }
+  }
+  for (const name of ['username', 'password'] as const)
+    if (typeof sasl[name] !== 'string')
+      throw new MessagingError(
+        'invalid',
+        `kafka(): sasl.${name} is no text; ${sasl.mechanism} needs username and password`,
+      )
   return { mechanism: sasl.mechanism, user: sasl.username, password: sasl.password }
 }
 
@@ -161,6 +203,17 @@ function endpointOf(text: string): Endpoint {
 function one<T extends string>(name: string, value: string, known: readonly T[]): T {
   if (known.includes(value as T)) return value as T
   throw new MessagingError('invalid', `${name} ${JSON.stringify(value)} is not known; known are ${known.join(', ')}`)
+}
+
+/** The user's `on.kafka`, checked; undefined where the topic is ours. */
+export function mappingOf(on: unknown, topic: string): KafkaMapping | undefined {
+  if (on === undefined) return undefined
+  const call = `topic ${topic}: on.kafka`
+  checkValue(call, 'what it is given', on, object, true)
+  checkOptions(call, on, ofMapping)
+  const { groups = {} } = on as KafkaMapping
+  for (const name in groups) checkValue(`${call}: groups`, name, groups[name], text(249), true)
+  return on as KafkaMapping
 }
 
 const parameters = ['client', 'compression', 'mechanism', 'tls', 'instanceId', 'sessionTimeoutMs'] as const

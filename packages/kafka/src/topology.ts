@@ -80,13 +80,20 @@ export function topology({ cluster, names, settings, mode, appeared }: TopologyC
         `topic ${view.name} has ${fewest} replicas and ${wanted}; add them with kafka-reassign-partitions.sh, or ask for less`,
       )
     if (fewest < replicas) throw tooFew(`replication.factor asks for ${replicas}`)
+    if (minInSync === undefined && spec.retentionMs === undefined) return
+    const held = await cluster.patiently({}, () => cluster.wire.settings(view.name))
+    const keptMs = Number(held.get('retention.ms') ?? -1)
+    if (spec.retentionMs !== undefined && keptMs >= 0 && keptMs < spec.retentionMs)
+      throw new MessagingError(
+        'invalid',
+        `topic ${view.name} keeps messages for ${keptMs} ms and retentionMs asks for ${spec.retentionMs}; run: ${altering(view.name, 'retention.ms', spec.retentionMs)}`,
+      )
     if (minInSync === undefined) return
-    const held = await cluster.wire.settings(view.name)
     const actual = Number(held.get('min.insync.replicas') ?? 1)
     if (actual < minInSync)
       throw new MessagingError(
         'invalid',
-        `topic ${view.name} acknowledges with ${actual} replicas in sync and replication.minInSync asks for ${minInSync}; run: kafka-configs.sh --alter --entity-type topics --entity-name ${view.name} --add-config min.insync.replicas=${minInSync}`,
+        `topic ${view.name} acknowledges with ${actual} replicas in sync and replication.minInSync asks for ${minInSync}; run: ${altering(view.name, 'min.insync.replicas', minInSync)}`,
       )
     if (fewest < actual) throw tooFew(`needs ${actual} in sync to acknowledge anything`)
   }
@@ -122,6 +129,11 @@ export function topology({ cluster, names, settings, mode, appeared }: TopologyC
       return make(name, partitions ?? (await cluster.topic(topic)).partitions.length, entries)
     },
   }
+}
+
+/** The command that changes a topic's setting. */
+function altering(topic: string, setting: string, value: number): string {
+  return `kafka-configs.sh --alter --entity-type topics --entity-name ${topic} --add-config ${setting}=${value}`
 }
 
 /** The broker's own pace, not a clock of ours. */

@@ -1,15 +1,8 @@
 // What Kafka deletes although a group has not handled it, told before it happens; and topics that keep less safely than they should.
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
+import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, test } from 'vitest'
 import { address, bodies, clients, connect, eat, message, name, open, receive, topicOf, until } from './stand.ts'
-
-async function alter(topic: string, setting: string, value: string): Promise<void> {
-  const admin = new Kafka({ brokers: [await address()], logLevel: logLevel.NOTHING }).admin()
-  await admin.connect()
-  const resource = { type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name: setting, value }] }
-  await admin.alterConfigs({ validateOnly: false, resources: [resource] })
-  await admin.disconnect()
-}
+import { alter } from './topics.ts'
 
 const signal = (): AbortSignal => AbortSignal.timeout(20_000)
 
@@ -54,6 +47,26 @@ describe.each(clients)('%s', (client) => {
     const source = await open(driver, topic)
     expect(bodies(await eat(source, 2))).toEqual(['0', '1'])
     expect(source.events).toEqual([{ event: 'position-lost', topic: 'orders', position: '0:5' }])
+  })
+
+  test('a topic that keeps messages for less long than asked for is refused with what mends it', {
+    timeout: 60_000,
+  }, async () => {
+    const namespace = name()
+    const driver = await connect(namespace, { client })
+    await driver.declare(topicOf({ retentionMs: 60_000 }), signal())
+    const longer = topicOf({ retentionMs: 90_000 })
+    const other = await connect(namespace, { client })
+    await expect(other.declare(longer, signal())).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringMatching(
+        `60000 ms .* asks for 90000; run: kafka-configs.sh --alter --entity-type topics --entity-name ${namespace}.orders --add-config retention.ms=90000`,
+      ),
+    })
+    await alter(`${namespace}.orders`, 'retention.ms', '90000')
+    await other.declare(longer, signal())
+    // What is kept for longer than asked for is kept.
+    await other.declare(topicOf({ retentionMs: 30_000 }), signal())
   })
 
   test('a topic that keeps less safely than asked for is refused with what mends it', { timeout: 60_000 }, async () => {

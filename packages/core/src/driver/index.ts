@@ -17,6 +17,7 @@ export {
   refused,
   type Shape,
   show,
+  text,
   whole,
 } from '../checked.ts'
 export { arrivalOf, deliveryWith } from '../consuming/delivery.ts'
