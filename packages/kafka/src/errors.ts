@@ -27,6 +27,9 @@ export function certificateFault(error: unknown, cause: unknown): Fault | undefi
 
 const certificateRefused = 'CERTIFICATE_REFUSED'
 
+/** Type of the fault of what is asked after the end. */
+export const closedByUs = 'CLOSED'
+
 /** Errors that pass by themselves: a leader or coordinator moves, replicas catch up. */
 const passing: ReadonlySet<string> = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
@@ -60,7 +63,13 @@ const passing: ReadonlySet<string> = new Set([
 
 /** Whether the same request may succeed later. */
 export function passes(fault: Fault): boolean {
+  if (fault.type === closedByUs) return false
   return fault.kind === 'connection' || fault.kind === 'refused' || (fault.kind === 'broker' && passing.has(fault.type))
+}
+
+/** Whether the broker that was asked knows no such topic. */
+export function absent({ type }: Fault): boolean {
+  return type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'UNKNOWN_TOPIC_ID'
 }
 
 /** Whether the broker may have carried the request out although we have no answer that says so. */
@@ -91,7 +100,12 @@ export function faultOf(error: unknown): Fault {
   return new Fault('client', 'CLIENT', error instanceof Error ? error.message : String(error), error)
 }
 
-const tooLarge: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'RECORD_TOO_LARGE'])
+const sizes: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'RECORD_TOO_LARGE'])
+
+/** Whether a batch has more bytes than the topic takes. */
+export function tooLarge({ type }: Pick<Fault, 'type'>): boolean {
+  return sizes.has(type)
+}
 
 /** What core and users get of a fault; `doing` says what failed, to what. */
 export function messagingError(
@@ -110,12 +124,12 @@ export function messagingError(
     )
   if (kind === 'login' || type.endsWith('AUTHORIZATION_FAILED') || type.startsWith('SASL'))
     return make('unauthorized', 'check user, password, mechanism and the access rules of the broker')
-  if (tooLarge.has(type))
+  if (tooLarge({ type }))
     return make('too-large', "raise the broker's message.max.bytes or the topic's max.message.bytes, or send less")
-  if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'UNKNOWN_TOPIC_ID')
-    return make('not-found', "create the topic, or connect with topology 'declare'")
+  if (absent({ type } as Fault)) return make('not-found', "create the topic, or connect with topology 'declare'")
   if (type === 'THROTTLING_QUOTA_EXCEEDED') return make('throttled', 'it goes on by itself')
   if (type === 'ABORTED') return make('timeout', '')
+  if (type === closedByUs) return make('closed', '')
   if (passes({ kind, type } as Fault)) return make('unavailable', '')
   if (kind === 'client') return make('internal', 'this is a defect of the adapter or its client; please report it')
   if (/^(INVALID|UNSUPPORTED|POLICY|INCONSISTENT)/.test(type)) return make('invalid', '')

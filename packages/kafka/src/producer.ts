@@ -3,7 +3,8 @@ import { type Clock, pause } from '@posthorn/core/driver'
 import { spread } from './backoff.ts'
 import type { Compression, KafkaRecord, ProducerIdentity } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
-import { ambiguous, type Fault, faultOf, messagingError, moved, passes } from './errors.ts'
+import { ambiguous, type Fault, faultOf, messagingError, moved, passes, tooLarge } from './errors.ts'
+import { cut, type Piece, recut } from './pieces.ts'
 
 /** Messages for one partition, in order. */
 export interface Part {
@@ -11,12 +12,14 @@ export interface Part {
   readonly partition: number
   readonly records: readonly KafkaRecord[]
 }
-/** Where the first record of a part lies, or what became of it. */
-export type PartResult =
+/** Where the first record of a batch lies, or what became of it. */
+export type BatchResult =
   | { readonly ok: true; readonly offset: number | undefined }
   | { readonly ok: false; readonly error: MessagingError }
+/** Of a part, in order: its batches, each up to the record before `end`. Mostly one. */
+export type PartResult = readonly (Pick<Piece, 'end'> & { readonly first: number; readonly result: BatchResult })[]
 
-/** Sends parts, one batch at a time, each stored exactly once: a batch without an answer is repeated with the same sequence numbers. */
+/** Sends parts, one batch of a partition at a time, each stored exactly once: a batch without an answer is repeated with the same sequence numbers. */
 export interface IdempotentProducer {
   /** One result per part. Never called twice at once. After an abort it settles at once, what is open as `unknown`. */
   send(parts: readonly Part[], signal: AbortSignal): Promise<readonly PartResult[]>
@@ -27,16 +30,20 @@ export interface ProducerContext {
   readonly cluster: ClusterMap
   readonly clock: Clock
   readonly compression: Compression
+  /** A batch is no larger unless one record is. */
+  readonly mostBytes: number
   readonly requestTimeoutMs: number
   /** A request failed on the connection; or one succeeded. */
   readonly report: (fault: Fault | undefined) => void
 }
 
-/** Of a part that is under way. */
+/** Of a batch that is under way. */
 interface Flight {
-  readonly part: Part
+  readonly piece: Piece
+  /** Which part it is of. */
+  readonly of: number
   readonly key: string
-  result: PartResult | undefined
+  result: BatchResult | undefined
   /** Whether some try of it may have been stored. */
   doubtful: boolean
   last: Fault | undefined
@@ -55,22 +62,24 @@ const newIdentity: ReadonlySet<string> = new Set([
  * then on a new producer id is used, so that no later batch can be taken for the repetition of the lost one (which would drop it).
  */
 export function idempotentProducer(context: ProducerContext): IdempotentProducer {
-  const { cluster, clock, compression, requestTimeoutMs, report } = context
+  const { cluster, clock, compression, mostBytes, requestTimeoutMs, report } = context
   let identity: ProducerIdentity | undefined
   let sequences = new Map<string, number>()
+  /** Of topics that take less than we thought. */
+  const limits = new Map<string, number>()
 
   const renew = (): void => {
     identity = undefined
     sequences = new Map()
   }
-  /** One try of everything that is open. */
+  /** One try of these, each of another partition. */
   const attempt = async (flights: readonly Flight[]): Promise<void> => {
     identity ??= await cluster.wire.initProducer(undefined, undefined, 60_000)
     const producer = identity
     const nodes = new Map<number, Flight[]>()
     for (const flight of flights) {
       try {
-        const node = await cluster.leader(flight.part.topic, flight.part.partition)
+        const node = await cluster.leader(flight.piece.topic, flight.piece.partition)
         nodes.set(node, [...(nodes.get(node) ?? []), flight])
       } catch (error) {
         conclude(producer, flight, faultOf(error), undefined)
@@ -84,7 +93,7 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
             transactionalId: undefined,
             compression,
             timeoutMs: requestTimeoutMs - 1_000,
-            parts: some.map(({ part, key }) => ({ ...part, sequence: sequences.get(key) ?? 0 })),
+            parts: some.map(({ piece, key }) => ({ ...piece, sequence: sequences.get(key) ?? 0 })),
           })
           report(undefined)
           some.forEach((flight, i) => {
@@ -104,37 +113,42 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
     fault: Fault | undefined,
     offset: number | undefined,
   ): void => {
-    const { part, key } = flight
+    const { piece, key } = flight
     if (fault === undefined || fault.type === 'DUPLICATE_SEQUENCE_NUMBER') {
-      if (producer === identity) sequences.set(key, ((sequences.get(key) ?? 0) + part.records.length) % 0x80000000)
+      if (producer === identity) sequences.set(key, ((sequences.get(key) ?? 0) + piece.records.length) % 0x80000000)
       flight.result = { ok: true, offset: fault === undefined ? offset : undefined }
       return
     }
     flight.last = fault
-    if (moved(fault)) cluster.forget({ topic: part.topic })
+    if (moved(fault)) cluster.forget({ topic: piece.topic })
     if (newIdentity.has(fault.type) && !flight.doubtful) {
       renew()
       return
     }
     if (ambiguous(fault)) flight.doubtful = true
-    if (passes(fault)) return
+    if (passes(fault) || divisible(flight)) return
     if (newIdentity.has(fault.type)) renew()
     flight.result = {
       ok: false,
-      error: messagingError(fault, describe(part), flight.doubtful ? 'unknown' : 'failed'),
+      error: messagingError(fault, describe(piece), flight.doubtful ? 'unknown' : 'failed'),
     }
+  }
+  /** In the place of each that is too large for its topic: smaller ones. */
+  const divided = (flights: readonly Flight[]): readonly Flight[] => {
+    if (!flights.some(divisible)) return flights
+    return flights.flatMap((flight) => {
+      if (!divisible(flight)) return [flight]
+      limits.set(flight.piece.topic, flight.piece.bytes / 2)
+      return recut(flight.piece).map((piece) => flightOf(piece, flight.of))
+    })
   }
   return {
     async send(parts, signal) {
-      const flights: Flight[] = parts.map((part) => ({
-        part,
-        key: `${part.partition}/${part.topic}`,
-        result: undefined,
-        doubtful: false,
-        last: undefined,
-      }))
-      for (let tries = 0; ; tries++) {
-        const open = flights.filter(({ result }) => result === undefined)
+      let flights: readonly Flight[] = parts.flatMap((part, of) =>
+        cut(part, limits.get(part.topic) ?? mostBytes).map((piece) => flightOf(piece, of)),
+      )
+      for (let tries = 0; ; ) {
+        const open = foremost(flights)
         if (open.length === 0) break
         if (tries > 0) await pause(clock, spread(Math.min(50 * 2 ** tries, 1_000)), signal)
         if (signal.aborted) break
@@ -152,20 +166,57 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
         // A new producer id while some of the batch lies under the old one: those that are open may not be repeated.
         if (producer !== undefined && identity !== producer)
           for (const flight of open) if (flight.result === undefined && flight.doubtful) giveUp(flight)
+        flights = divided(flights)
+        for (const flight of open) holdBack(flights, flight)
+        tries = open.some((flight) => flight.result === undefined && !divisible(flight)) ? tries + 1 : 0
       }
       if (flights.some(({ result, doubtful }) => result?.ok !== true && doubtful)) renew()
-      return flights.map((flight) => flight.result ?? giveUp(flight))
+      const results = parts.map((): PartResult[number][] => [])
+      for (const flight of flights) {
+        const { end, records } = flight.piece
+        results[flight.of]?.push({ first: end - records.length, end, result: flight.result ?? giveUp(flight) })
+      }
+      return results
     },
   }
+}
+
+function flightOf(piece: Piece, of: number): Flight {
+  const key = `${piece.partition}/${piece.topic}`
+  return { piece, of, key, result: undefined, doubtful: false, last: undefined }
+}
+
+/** Of what is open, what may go out: of each partition the first. */
+function foremost(flights: readonly Flight[]): readonly Flight[] {
+  const keys = new Set<string>()
+  return flights.filter(({ result, key }) => result === undefined && keys.size < keys.add(key).size)
+}
+
+function divisible({ last, piece }: Flight): boolean {
+  return last !== undefined && tooLarge(last) && piece.records.length > 1
+}
+
+/** What lies behind a batch that will be tried again must not come before it. */
+function holdBack(flights: readonly Flight[], { key, result }: Flight): void {
+  if (result === undefined || result.ok || !result.error.retryable) return
+  const { code, message } = result.error
+  for (const each of flights)
+    if (each.key === key && each.result === undefined)
+      each.result = {
+        ok: false,
+        error: new MessagingError(code, `${describe(each.piece)}: what comes before was not: ${message}`, {
+          cause: result.error,
+        }),
+      }
 }
 
 function describe(part: Part): string {
   return `${part.records.length} messages could not be sent to partition ${part.partition} of ${part.topic}`
 }
 
-function giveUp(flight: Flight): PartResult {
+function giveUp(flight: Flight): BatchResult {
   const reason = flight.last === undefined ? 'no answer in time' : flight.last.message
-  const error = new MessagingError('timeout', `${describe(flight.part)}: ${reason}`, {
+  const error = new MessagingError('timeout', `${describe(flight.piece)}: ${reason}`, {
     outcome: flight.doubtful ? 'unknown' : 'failed',
     cause: flight.last,
   })

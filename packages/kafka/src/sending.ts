@@ -5,7 +5,7 @@ import type { ClusterMap } from './cluster.ts'
 import type { Transact } from './effects.ts'
 import { type Fault, messagingError } from './errors.ts'
 import type { Names } from './names.ts'
-import type { Settings } from './options.ts'
+import { roomForHeaders, type Settings } from './options.ts'
 import { aborted, idempotentProducer, type Part } from './producer.ts'
 import { type Routed, type Router, router } from './routing.ts'
 import type { Topology } from './topology.ts'
@@ -37,7 +37,8 @@ export function sending(context: SendingContext): Sending {
   const { cluster, clock, names, layout, settings, requestTimeoutMs, report, closing } = context
   const { compression } = settings
   const route = router({ cluster, names, layout, settings, now: () => clock.now() })
-  const producer = idempotentProducer({ cluster, clock, compression, requestTimeoutMs, report })
+  const mostBytes = mostBytesOf(settings)
+  const producer = idempotentProducer({ cluster, clock, compression, mostBytes, requestTimeoutMs, report })
   const transactional = producers(context)
   const own = `posthorn.-.${newId(clock.now())}`
   let last: Promise<unknown> = Promise.resolve()
@@ -51,10 +52,10 @@ export function sending(context: SendingContext): Sending {
   const together = async (batch: readonly Dispatch[], signal: AbortSignal): Promise<Results> => {
     const { parts, places } = allOf(await route(batch))
     const offsets = await transactional(own).run(parts, undefined, signal)
-    return places.map(({ part, index }) => ({
-      ok: true,
-      position: positionIn(parts[part] as Part, offsets[part], index),
-    }))
+    return places.map(({ part, index }) => {
+      const { first = 0, offset } = offsets[part]?.find(({ end }) => index < end) ?? {}
+      return { ok: true, position: positionIn(parts[part] as Part, offset, index - first) }
+    })
   }
   const each = async (batch: readonly Dispatch[], signal: AbortSignal): Promise<Results> => {
     const { parts, places, results } = await route(batch)
@@ -63,9 +64,11 @@ export function sending(context: SendingContext): Sending {
       const refused = results[i]
       if (refused !== undefined) return refused
       const { part, index } = places[i] as { part: number; index: number }
-      const result = sent[part]
-      if (result === undefined) throw new MessagingError('internal', 'a part of the batch has no result')
-      return result.ok ? { ok: true, position: positionIn(parts[part] as Part, result.offset, index) } : result
+      const batch = sent[part]?.find(({ end }) => index < end)
+      if (batch === undefined) throw new MessagingError('internal', 'a part of the batch has no result')
+      const { first, result } = batch
+      if (!result.ok) return result
+      return { ok: true, position: positionIn(parts[part] as Part, result.offset, index - first) }
     })
   }
   const idOf = (group: string, { topic, partition }: Partition): string =>
@@ -82,8 +85,8 @@ export function sending(context: SendingContext): Sending {
       },
     },
     async write(topic, records, signal) {
-      const [result] = await produce([{ topic, partition: 0, records }], signal)
-      if (result?.ok === false) throw result.error
+      const [sent = []] = await produce([{ topic, partition: 0, records }], signal)
+      for (const { result } of sent) if (!result.ok) throw result.error
     },
     async send(batch, control) {
       const failed = (error: MessagingError): Results => batch.map(() => ({ ok: false, error }))
@@ -102,6 +105,11 @@ export function over(): MessagingError {
   return new MessagingError('closed', 'the broker was closed')
 }
 
+/** Of a batch: a body as large as it may be, and its headers. */
+function mostBytesOf({ maxBytes }: Settings): number {
+  return maxBytes + roomForHeaders
+}
+
 /** The producers of transactional ids, made when they are first asked for. */
 function producers({
   cluster,
@@ -114,7 +122,8 @@ function producers({
     const found = made.get(id)
     if (found !== undefined) return found
     const { compression } = settings
-    const producer = transactionalProducer(id, { cluster, clock, compression, timeoutMs: requestTimeoutMs })
+    const mostBytes = mostBytesOf(settings)
+    const producer = transactionalProducer(id, { cluster, clock, compression, mostBytes, timeoutMs: requestTimeoutMs })
     made.set(id, producer)
     return producer
   }

@@ -2,22 +2,29 @@ import { type Clock, pause } from '@posthorn/core/driver'
 import { spread } from './backoff.ts'
 import type { CommittedOffset, Compression, Member, ProducerIdentity } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
-import { Fault, faultOf, messagingError, moved, passes } from './errors.ts'
+import { Fault, faultOf, messagingError, moved, passes, tooLarge } from './errors.ts'
+import { cut, type Piece, recut } from './pieces.ts'
 import type { Part } from './producer.ts'
 
 /** Parts and offsets that count together or not at all, under one transactional id. */
 export interface TransactionalProducer {
   /**
-   * Resolves with the offset of each part's first record when the commit is decided; rejects with outcome `failed` when it is undone, with `unknown`
+   * Resolves with where the batches of each part lie when the commit is decided; rejects with outcome `failed` when it is undone, with `unknown`
    * when nobody knows. Calls wait for each other.
    */
   run(
     parts: readonly Part[],
     offsets: OffsetsOf | undefined,
     signal: AbortSignal,
-  ): Promise<readonly (number | undefined)[]>
+  ): Promise<readonly (readonly Stored[])[]>
   /** Makes the id ours: an older holder's transaction is undone and it can commit no more. */
   fence(signal: AbortSignal): Promise<void>
+}
+/** A batch of a part, from its record `first` to the one before `end`. */
+export interface Stored extends Pick<Piece, 'end'> {
+  readonly first: number
+  /** Of its first record. */
+  readonly offset: number | undefined
 }
 /** What of a group is finished by the transaction. */
 export interface OffsetsOf {
@@ -38,10 +45,12 @@ export function transactionalProducer(
     readonly cluster: ClusterMap
     readonly clock: Clock
     readonly compression: Compression
+    /** A batch is no larger unless one record is. */
+    readonly mostBytes: number
     readonly timeoutMs: number
   },
 ): TransactionalProducer {
-  const { cluster, clock, compression, timeoutMs } = context
+  const { cluster, clock, compression, mostBytes, timeoutMs } = context
   let identity: ProducerIdentity | undefined
   let sequences = new Map<string, number>()
   let last: Promise<unknown> = Promise.resolve()
@@ -68,7 +77,7 @@ export function transactionalProducer(
     )
     return identity
   }
-  const produce = async (producer: ProducerIdentity, part: Part, signal: AbortSignal): Promise<number | undefined> => {
+  const produce = async (producer: ProducerIdentity, part: Piece, signal: AbortSignal): Promise<number | undefined> => {
     const key = `${part.partition}/${part.topic}`
     const sequence = sequences.get(key) ?? 0
     const offset = await persist(signal, async () => {
@@ -87,6 +96,24 @@ export function transactionalProducer(
     sequences.set(key, sequence + part.records.length)
     return offset
   }
+  /** A part in as many batches as it takes. */
+  const produceAll = async (
+    producer: ProducerIdentity,
+    part: Part,
+    signal: AbortSignal,
+  ): Promise<readonly Stored[]> => {
+    const stored: Stored[] = []
+    const pieces = [...cut(part, mostBytes)]
+    for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift())
+      try {
+        const { end, records } = piece
+        stored.push({ first: end - records.length, end, offset: await produce(producer, piece, signal) })
+      } catch (error) {
+        if (!tooLarge(faultOf(error)) || piece.records.length === 1) throw error
+        pieces.unshift(...recut(piece))
+      }
+    return stored
+  }
   const attempt = async (parts: readonly Part[], finished: OffsetsOf | undefined, signal: AbortSignal) => {
     const producer = await begin(signal)
     const transaction = { ...producer, transactionalId }
@@ -95,8 +122,8 @@ export function transactionalProducer(
       const partitions = parts.map(({ topic, partition }) => ({ topic, partition }))
       if (partitions.length > 0)
         await persist(signal, async () => cluster.wire.addPartitions(await coordinator(), transaction, partitions))
-      const offsets: (number | undefined)[] = []
-      for (const part of parts) offsets.push(await produce(producer, part, signal))
+      const offsets: (readonly Stored[])[] = []
+      for (const part of parts) offsets.push(await produceAll(producer, part, signal))
       if (finished !== undefined) {
         const { group } = finished.member
         await persist(signal, async () => cluster.wire.addOffsets(await coordinator(), transaction, group))
