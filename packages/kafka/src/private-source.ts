@@ -1,5 +1,5 @@
 import { MessagingError } from '@posthorn/core'
-import { type Clock, type From, patternMatches, type Source, type Subscription } from '@posthorn/core/driver'
+import { type Clock, type From, patternMatches, pause, type Source, type Subscription } from '@posthorn/core/driver'
 import type { Partition, StoredRecord } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
 import { parsePosition } from './convert.ts'
@@ -23,14 +23,22 @@ export interface PrivateContext {
   readonly closed: () => void
 }
 
+/** A source without a group, and what its driver does with it. */
+export interface PrivateSource extends Source {
+  /** A topic was just made. */
+  appeared(): void
+  /** Whether messages can come. */
+  readonly consuming: boolean
+}
+
+/** How long a topic or partition that others made may go unnoticed. */
+const lookEveryMs = 3_000
+
 /**
- * A reader without a consumer group: broadcast, replies, replay. Nothing of it is kept on the broker. All partitions are its own, and
- * after a broken connection the same member goes on where it was.
+ * A reader without a consumer group: broadcast, replies, replay. Nothing of it is kept on the broker. All partitions are its own, also those that
+ * appear later, and after a broken connection the same member goes on where it was.
  */
-export async function privateSource(
-  subscription: Subscription,
-  context: PrivateContext,
-): Promise<Source & { readonly consuming: boolean }> {
+export async function privateSource(subscription: Subscription, context: PrivateContext): Promise<PrivateSource> {
   const { mode, source: spec, from, to, report } = subscription
   const { cluster, clock, names, places } = context
   const finite = mode === 'replay'
@@ -83,28 +91,52 @@ export async function privateSource(
       return topic !== undefined && patternMatches(spec.pattern, topic) ? [[name, topic] as const] : []
     })
   }
-
-  try {
-    if (mode === 'reply') await context.prepareReplies()
+  const reading = (kafkaTopic: string, partition: number): boolean =>
+    lanes.some(({ place }) => place.kafkaTopic === kafkaTopic && place.partition === partition)
+  /** Opens what is not being read yet. */
+  const follow = async (begin: From): Promise<void> => {
     const before = places.get(me)
     for (const [kafkaTopic, topic] of await topicsOf()) {
-      const view = await cluster.topic(kafkaTopic)
-      const partitions = view.partitions.map(({ id }) => ({ topic: kafkaTopic, partition: id }))
-      const starts = await startsOf(cluster, partitions, from)
-      const lowest = finite ? await edges(cluster, partitions, 'beginning') : []
-      const stops = finite ? await startsOf(cluster, partitions, past(to)) : []
-      for (const [i, at] of partitions.entries()) {
+      const { partitions } = await cluster.topic(kafkaTopic)
+      const fresh = partitions.flatMap(({ id }) =>
+        reading(kafkaTopic, id) ? [] : [{ topic: kafkaTopic, partition: id }],
+      )
+      const starts = await startsOf(cluster, fresh, begin)
+      const lowest = finite ? await edges(cluster, fresh, 'beginning') : []
+      const stops = finite ? await startsOf(cluster, fresh, past(to)) : []
+      for (const [i, at] of fresh.entries()) {
         const start = before?.get(`${at.partition}/${kafkaTopic}`) ?? (starts[i] as number)
         open(at, topic, Math.max(start, lowest[i] ?? 0), stops[i])
       }
     }
+  }
+
+  try {
+    if (mode === 'reply') await context.prepareReplies()
+    await cluster.patiently({}, () => follow(from))
   } catch (error) {
     reader.close()
     await cluster.wire.close()
     throw messagingError(error, `${'name' in spec ? spec.name : spec.pattern} could not be read`)
   }
+  const closing = new AbortController()
+  let looking = Promise.resolve()
+  /** What appears later is new from its beginning on. A look that fails is made again. */
+  const look = (): Promise<void> => {
+    looking = looking.then(async () => {
+      if (closing.signal.aborted) return
+      if ('name' in spec) cluster.forget({ topic: names.topic(spec.name) })
+      await follow('earliest').catch(() => {})
+    })
+    return looking
+  }
+  const watch = async (): Promise<void> => {
+    while (await pause(clock, lookEveryMs, closing.signal)) await look()
+  }
+  if (mode === 'broadcast') void watch()
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
+    closing.abort()
     if (out.failure !== undefined && !finite)
       places.set(
         me,
@@ -121,6 +153,9 @@ export async function privateSource(
   return {
     receive: out.receive,
     settle: out.settle,
+    appeared() {
+      if (mode === 'broadcast' && 'pattern' in spec) void look()
+    },
     close() {
       closed ??= close()
       return closed
