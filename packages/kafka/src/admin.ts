@@ -29,11 +29,11 @@ async function partitionsOf(
   }
   if ('name' in spec) add(spec.name)
   else
-    for (const { name } of await cluster.refresh()) {
+    for (const { name } of await cluster.patiently({}, () => cluster.refresh())) {
       const topic = names.readable(name)
       if (topic !== undefined && patternMatches(spec.pattern, topic)) add(topic)
     }
-  const views = wanted.size === 0 ? [] : await cluster.refresh([...wanted.keys()])
+  const views = wanted.size === 0 ? [] : await cluster.patiently({}, () => cluster.refresh([...wanted.keys()]))
   return views.flatMap(({ name, partitions }) =>
     partitions.map(({ id }) => ({ topic: name, partition: id, ours: wanted.get(name) as string })),
   )
@@ -63,7 +63,7 @@ export async function lagOf(context: AdminContext, spec: TopicSpec | PatternSpec
       const time = await timeOf(cluster, each, from)
       if (time === undefined) continue
       oldest = Math.min(oldest, time)
-      const settings = await cluster.wire.settings(each.topic)
+      const settings = await cluster.patiently({}, () => cluster.wire.settings(each.topic))
       const retention = Number(settings.get('retention.ms') ?? -1)
       if (retention >= 0) lostInMs = Math.min(lostInMs, Math.max(0, time + retention - now()))
     }

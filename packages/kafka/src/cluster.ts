@@ -1,7 +1,7 @@
 import { type Clock, pause } from '@posthorn/core/driver'
 import { spread } from './backoff.ts'
 import type { TopicView, Wire } from './clients/port.ts'
-import { Fault, faultOf, passes } from './errors.ts'
+import { absent, Fault, faultOf, passes } from './errors.ts'
 
 /** What we know of the cluster: who leads which partition, who coordinates what. Asked again when it proves wrong. */
 export interface ClusterMap {
@@ -9,7 +9,7 @@ export interface ClusterMap {
   readonly clock: Clock
   /** A topic as known; asked for if it is not. Rejects where it does not exist. */
   topic(name: string): Promise<TopicView>
-  /** Where it is known to exist. */
+  /** Whether somebody knows it; patient. */
   exists(name: string): Promise<boolean>
   /** Forgets and asks again; of all topics where none is named. */
   refresh(names?: readonly string[]): Promise<readonly TopicView[]>
@@ -18,7 +18,10 @@ export interface ClusterMap {
   coordinator(of: 'group' | 'transaction', id: string): Promise<number>
   controller(): Promise<number>
   anyNode(): Promise<number>
-  /** Tries work again for some seconds while its faults pass by themselves, asking anew who is in charge. */
+  /**
+   * Tries work again for some seconds while its faults pass by themselves, asking anew who is in charge; once more in any case, however long the first
+   * try took. That a topic is not known passes only for those that are named.
+   */
   patiently<T>(
     of: { readonly topics?: readonly string[]; readonly coordinator?: string },
     work: () => Promise<T>,
@@ -73,6 +76,21 @@ export function clusterMap(wire: Wire, clock: Clock): ClusterMap {
     for (const kind of ['group', 'transaction']) coordinators.delete(`${kind} ${coordinator}`)
   }
   const anyNode = async (): Promise<number> => nodes[0] ?? wire.coordinator('group', 'posthorn')
+  const patiently: ClusterMap['patiently'] = async (of, work) => {
+    const until = clock.now() + patienceMs
+    for (let [tries, waitMs] = [1, 20]; ; tries++, waitMs = Math.min(waitMs * 2, 500)) {
+      try {
+        return await work()
+      } catch (error) {
+        const fault = faultOf(error)
+        if (!passes(fault) || (of.topics === undefined && absent(fault))) throw error
+        if (tries > 1 && clock.now() > until) throw error
+        for (const topic of of.topics ?? []) forget({ topic })
+        forget({ coordinator: of.coordinator })
+        await pause(clock, spread(waitMs))
+      }
+    }
+  }
   return {
     wire,
     clock,
@@ -80,10 +98,10 @@ export function clusterMap(wire: Wire, clock: Clock): ClusterMap {
     refresh,
     async exists(name) {
       try {
-        await known(name)
+        await patiently({}, () => known(name))
         return true
       } catch (error) {
-        if (error instanceof Fault && error.type === 'UNKNOWN_TOPIC_OR_PARTITION') return false
+        if (absent(faultOf(error))) return false
         throw error
       }
     },
@@ -107,19 +125,6 @@ export function clusterMap(wire: Wire, clock: Clock): ClusterMap {
     },
     anyNode,
     forget,
-    async patiently(of, work) {
-      const until = clock.now() + patienceMs
-      for (let waitMs = 20; ; waitMs = Math.min(waitMs * 2, 500)) {
-        try {
-          return await work()
-        } catch (error) {
-          const fault = faultOf(error)
-          if (!passes(fault) || clock.now() > until) throw error
-          for (const topic of of.topics ?? []) forget({ topic })
-          forget({ coordinator: of.coordinator })
-          await pause(clock, spread(waitMs))
-        }
-      }
-    },
+    patiently,
   }
 }

@@ -7,6 +7,7 @@ import { kafkajsClient } from './clients/kafkajs.ts'
 import { platformaticClient } from './clients/platformatic.ts'
 import type { ClientSettings } from './clients/port.ts'
 import { kafkaDriver, requestTimeoutMs } from './driver.ts'
+import { rebalanceMsOf } from './membership.ts'
 import { type KafkaMapping, type KafkaOptions, optionsOfUrl, type Settings, settingsOf } from './options.ts'
 
 export type { KafkaMapping, KafkaOptions, SaslOptions } from './options.ts'
@@ -86,5 +87,6 @@ function clientSettings(settings: Settings, context: DriverContext): ClientSetti
     given: settings.given,
     connectTimeoutMs: Math.min(context.connectTimeoutMs, 5_000),
     requestTimeoutMs,
+    joinTimeoutMs: rebalanceMsOf(settings.sessionMs) + requestTimeoutMs,
   }
 }

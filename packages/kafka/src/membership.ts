@@ -10,7 +10,7 @@ import {
   protocolName,
 } from './assignment.ts'
 import { spread } from './backoff.ts'
-import type { JoinAnswer, Member } from './clients/port.ts'
+import type { JoinAnswer, JoinRequest, Member } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
 import { expelled, type Fault, faultOf, messagingError, moved } from './errors.ts'
 import type { Instance } from './instances.ts'
@@ -43,6 +43,11 @@ export interface GroupMember {
 
 /** How long a joining that is under way is waited for at the end. */
 const leavingMs = 1_500
+
+/** How long a group waits for its members to join it anew, and for its leader to say who reads what. */
+export function rebalanceMsOf(sessionMs: number): number {
+  return Math.max(sessionMs, 10_000)
+}
 
 /** Joins and stays; heartbeats go by a timer of their own, however busy the handlers are. */
 export function groupMember(
@@ -82,14 +87,18 @@ export function groupMember(
     wanted = false
     wake = new AbortController()
     place = undefined
-    const joined: JoinAnswer = await cluster.wire.join(node, {
+    const request: JoinRequest = {
       group,
       member: id,
       instance: instance?.id,
       sessionMs,
-      rebalanceMs: Math.max(sessionMs, 10_000),
+      rebalanceMs: rebalanceMsOf(sessionMs),
       protocol: protocolName,
       metadata: encodeMembership(events.membership()),
+    }
+    // Kept at once: whose answer is lost would join as another one, and the group would wait for the first.
+    const joined = await cluster.wire.join(node, request, (named) => {
+      id = named
     })
     id = joined.member
     const member: Member = { group, generation: joined.generation, member: joined.member, instance: instance?.id }

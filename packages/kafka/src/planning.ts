@@ -3,6 +3,7 @@ import { type Agreement, type Disagreement, difference, recorded } from './agree
 import { type Assignment, assign, type Membership } from './assignment.ts'
 import type { CommittedOffset } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
+import { absent } from './errors.ts'
 import { progressOf } from './progress.ts'
 import { startsOf } from './starting.ts'
 
@@ -41,7 +42,7 @@ export async function planOf(
   const wanted = [...new Set(members.flatMap((each) => each.topics))]
   const views = wanted.length === 0 ? [] : await cluster.refresh(wanted)
   // A topic without a leader is not a topic that is gone: the next try decides.
-  const leaderless = views.find(({ fault }) => fault !== undefined && !fault.type.startsWith('UNKNOWN_TOPIC'))
+  const leaderless = views.find(({ fault }) => fault !== undefined && !absent(fault))
   if (leaderless?.fault !== undefined) throw leaderless.fault
   const partitions = new Map(
     views.filter(({ fault }) => fault === undefined).map((view) => [view.name, view.partitions.length]),

@@ -1,6 +1,6 @@
-import type { Partition, StoredRecord } from './clients/port.ts'
+import type { FetchAnswer, Partition, StoredRecord } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
-import { faultOf, messagingError, moved } from './errors.ts'
+import { messagingError } from './errors.ts'
 
 /** The records of a partition from an offset up to, not including, another one; for no group. */
 export async function* scan(
@@ -10,32 +10,28 @@ export async function* scan(
   to: number,
   signal: AbortSignal,
 ): AsyncGenerator<StoredRecord> {
-  let offset = from
-  let idle = 0
-  for (let tries = 0; offset < to; ) {
-    signal.throwIfAborted()
-    try {
-      const node = await cluster.leader(topic, partition)
-      const [answer] = await cluster.wire.fetch(node, {
+  const fetchAt = (offset: number): Promise<FetchAnswer | undefined> =>
+    cluster.patiently({ topics: [topic] }, async () => {
+      const [answer] = await cluster.wire.fetch(await cluster.leader(topic, partition), {
         committedOnly: true,
         maxWaitMs: 100,
         maxBytes: 4_194_304,
         partitions: [{ topic, partition, offset, maxBytes: 4_194_304 }],
       })
       if (answer?.fault !== undefined) throw answer.fault
-      if (answer === undefined) continue
-      tries = 0
-      for (const record of answer.records) if (record.offset < to) yield record
-      // Compaction may leave nothing where there was something, even at the end.
-      if (answer.next > offset) [offset, idle] = [answer.next, 0]
-      else if (answer.end >= to && ++idle > 2) offset++
-    } catch (error) {
-      const fault = faultOf(error)
-      if (fault.kind === 'client') throw error
-      if (moved(fault)) cluster.forget({ topic })
-      if (++tries > 5 || fault.type === 'OFFSET_OUT_OF_RANGE')
-        throw messagingError(fault, `partition ${partition} of ${topic} could not be read`)
-    }
+      return answer
+    })
+  let idle = 0
+  for (let offset = from; offset < to; ) {
+    signal.throwIfAborted()
+    const answer = await fetchAt(offset).catch((error: unknown) => {
+      throw messagingError(error, `partition ${partition} of ${topic} could not be read`)
+    })
+    if (answer === undefined) continue
+    for (const record of answer.records) if (record.offset < to) yield record
+    // Compaction may leave nothing where there was something, even at the end.
+    if (answer.next > offset) [offset, idle] = [answer.next, 0]
+    else if (answer.end >= to && ++idle > 2) offset++
   }
 }
 

@@ -246,8 +246,10 @@ export async function groupSource(
 
   try {
     checkFrom(from)
-    if ('name' in spec) await cluster.topic(names.topic(spec.name))
-    known = (await topics.look()).known
+    await cluster.patiently({}, async () => {
+      if ('name' in spec) await cluster.topic(names.topic(spec.name))
+      known = (await topics.look()).known
+    })
     first = topics.sources
   } catch (error) {
     await cluster.wire.close()

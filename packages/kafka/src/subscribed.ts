@@ -1,5 +1,6 @@
 import { patternMatches, type Subscription } from '@posthorn/core/driver'
 import type { ClusterMap } from './cluster.ts'
+import { absent } from './errors.ts'
 import type { Names } from './names.ts'
 
 /** The Kafka topics that a subscription reads: its topic or a pattern's topics, and the group's retry topics of each. */
@@ -55,13 +56,13 @@ export function subscribed(
           if (topic !== undefined) add(topic)
         }
       const views = topics.size === 0 ? [] : await cluster.refresh([...topics.keys()])
-      const leaderless = views.find(({ fault }) => fault !== undefined && !fault.type.startsWith('UNKNOWN_TOPIC'))
+      const leaderless = views.find(({ fault }) => fault !== undefined && !absent(fault))
       if (leaderless?.fault !== undefined) throw leaderless.fault
       const there = views.filter(({ fault }) => fault === undefined)
       const known = there.map(({ name, partitions }) => `${name}:${partitions.length}`).sort()
       const gone =
         'name' in source &&
-        views.some(({ name, fault }) => name === names.topic(source.name) && fault?.type.startsWith('UNKNOWN_TOPIC'))
+        views.some(({ name, fault }) => name === names.topic(source.name) && fault !== undefined && absent(fault))
       return { known: known.join(' '), gone }
     },
   }

@@ -1,7 +1,7 @@
 import { type ListedTopic, noSuchTopic, pause, topicIsRead } from '@posthorn/core/driver'
 import { decodeMembership } from './assignment.ts'
 import type { ClusterMap } from './cluster.ts'
-import { faultOf, messagingError } from './errors.ts'
+import { absent, faultOf, messagingError } from './errors.ts'
 import type { Names } from './names.ts'
 
 interface TopicsContext {
@@ -16,7 +16,7 @@ const patienceMs = 10_000
 /** Every topic of the namespace; its groups are those for which topics of ours lie beside it. */
 export async function topicsIn({ cluster, names }: TopicsContext): Promise<readonly ListedTopic[]> {
   try {
-    const views = await cluster.refresh()
+    const views = await cluster.patiently({}, () => cluster.refresh())
     const found = new Map<string, { readonly partitions: number; readonly groups: Set<string> }>()
     for (const { name, partitions } of views) {
       const topic = names.readable(name)
@@ -44,7 +44,7 @@ export async function removeTopic(
   const { cluster, names } = context
   try {
     const name = names.topic(topic)
-    const there = (await cluster.refresh()).map((view) => view.name)
+    const there = (await cluster.patiently({}, () => cluster.refresh())).map((view) => view.name)
     const beside = there.filter((each) => names.owner(each)?.topic === topic)
     if (beside.length === 0 && !there.includes(name)) throw noSuchTopic(topic, 'Kafka')
     const groups = new Set(beside.flatMap((each) => names.owner(each)?.group ?? []))
@@ -76,7 +76,7 @@ async function end(cluster: ClusterMap, name: string, signal: AbortSignal): Prom
     try {
       await cluster.wire.deleteTopic(await cluster.controller(), name)
     } catch (error) {
-      if (faultOf(error).type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+      if (!absent(faultOf(error))) throw error
     }
   })
   for (let waited = 0; waited < patienceMs && !signal.aborted; waited += lookAgainMs) {

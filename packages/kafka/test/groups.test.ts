@@ -1,6 +1,7 @@
 // Hand-overs between members of a group, and what the clients do wrong when the broker takes something away.
 import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, test } from 'vitest'
+import { protocolName } from '../src/assignment.ts'
 import {
   address,
   bodies,
@@ -55,6 +56,27 @@ describe.each(clients)('%s', (client) => {
     await two.close()
     await driver.send(many(16), { signal: signal() })
     expect((await eat(one, 16)).length).toBe(16)
+  })
+
+  test('what is not settled within drainMs is lost to its holder and comes to the next owner', {
+    timeout: 60_000,
+  }, async () => {
+    const driver = await connect(name(), { client, drainMs: 500 })
+    await driver.declare(topic, signal())
+    await driver.send(many(32), { signal: signal() })
+    const one = await open(driver, topic)
+    const held = await receive(one, 32)
+    const two = await open(driver, topic)
+    const moved = await eat(two, 1)
+    const lost = held.filter(({ lost: loss }) => loss?.reason !== undefined)
+    moved.push(...(await eat(two, lost.length - moved.length)))
+    expect(lost.length).toBeLessThan(held.length)
+    expect(bodies(moved).sort()).toEqual(bodies(lost).sort())
+    const answers = await one.settle(held.map(({ token }) => ({ token, verdict: 'ack' })))
+    expect(answers.map((answer, at) => [bodies(held.slice(at, at + 1))[0], answer])).toEqual(
+      held.map((each) => [bodies([each])[0], lost.includes(each) ? 'stale' : 'ok']),
+    )
+    expect(await eat(two, 1, 500)).toEqual([])
   })
 
   test('what has no key and is sent at once is spread over the partitions', async () => {
@@ -154,6 +176,31 @@ describe.each(clients)('%s', (client) => {
     // As another member it would wait for the end of its own session, longer than an opening may take here.
     const again = await open(driver, topic, { member: 'one' })
     expect((await eat(again, 16)).length).toBe(16)
+  })
+
+  test('whose joining got no answer is the same member when it joins again', { timeout: 60_000 }, async () => {
+    const proxy = await proxied()
+    const driver = await connect(name(), { client, brokers: `127.0.0.1:${proxy.port}`, sessionTimeoutMs: 30_000 })
+    await driver.declare(topic, signal())
+    await driver.send(many(16), { signal: signal() })
+    const cut = proxy.cutBeforeAnswer({ when: (chunk) => chunk.includes(protocolName) })
+    // As another member it would wait for the first one until that one's time is over, longer than an opening may take here.
+    const source = await open(driver, topic)
+    expect(await cut).toBe(true)
+    expect((await eat(source, 16)).length).toBe(16)
+  })
+
+  test('who opens while the broker is away for a moment is not turned away', { timeout: 60_000 }, async () => {
+    const proxy = await proxied()
+    const driver = await connect(name(), { client, brokers: `127.0.0.1:${proxy.port}` })
+    await driver.declare(topic, signal())
+    await driver.send(many(16), { signal: signal() })
+    proxy.refuse()
+    proxy.cut()
+    const opening = open(driver, topic)
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await proxy.restore()
+    expect((await eat(await opening, 16)).length).toBe(16)
   })
 
   test('what retention took is told, and reading goes on at what is left', { timeout: 60_000 }, async () => {

@@ -1,5 +1,5 @@
 import { byTopic } from './grouping.ts'
-import { asInstance } from './kafkajs-internals.ts'
+import { asMember } from './kafkajs-internals.ts'
 import type { Pool } from './kafkajs-pool.ts'
 import type { CommittedOffset, TransactionIdentity, Wire } from './port.ts'
 
@@ -31,43 +31,54 @@ export function groupRequests({
   | 'endTransaction'
 > {
   return {
-    join: (node, request) =>
-      ask(node, async (broker) => {
-        const data = await asInstance(broker, request.instance).joinGroup({
-          groupId: request.group,
-          memberId: request.member,
-          sessionTimeout: request.sessionMs,
-          rebalanceTimeout: request.rebalanceMs,
-          groupProtocols: [{ name: request.protocol, metadata: bytes(request.metadata) }],
-        })
-        return {
-          generation: data.generationId,
-          member: data.memberId,
-          leader: data.leaderId,
-          members: data.members.map(({ memberId, memberMetadata }) => ({ member: memberId, metadata: memberMetadata })),
-        }
-      }),
+    join: (node, request, named) =>
+      ask(
+        node,
+        async (broker) => {
+          const data = await asMember(broker, request.instance, named).joinGroup({
+            groupId: request.group,
+            memberId: request.member,
+            sessionTimeout: request.sessionMs,
+            rebalanceTimeout: request.rebalanceMs,
+            groupProtocols: [{ name: request.protocol, metadata: bytes(request.metadata) }],
+          })
+          return {
+            generation: data.generationId,
+            member: data.memberId,
+            leader: data.leaderId,
+            members: data.members.map(({ memberId, memberMetadata }) => ({
+              member: memberId,
+              metadata: memberMetadata,
+            })),
+          }
+        },
+        'join',
+      ),
     memberships: (node, group) =>
       ask(node, async (broker) => {
         const data = await broker.describeGroups({ groupIds: [group] })
         return data.groups.flatMap(({ members }) => members.map(({ memberMetadata }) => memberMetadata))
       }),
     sync: (node, request) =>
-      ask(node, async (broker) => {
-        const { memberAssignment } = await asInstance(broker, request.instance).syncGroup({
-          groupId: request.group,
-          generationId: request.generation,
-          memberId: request.member,
-          groupAssignment: request.assignments.map(({ member, assignment }) => ({
-            memberId: member,
-            memberAssignment: bytes(assignment),
-          })),
-        })
-        return memberAssignment ?? new Uint8Array()
-      }),
+      ask(
+        node,
+        async (broker) => {
+          const { memberAssignment } = await asMember(broker, request.instance).syncGroup({
+            groupId: request.group,
+            generationId: request.generation,
+            memberId: request.member,
+            groupAssignment: request.assignments.map(({ member, assignment }) => ({
+              memberId: member,
+              memberAssignment: bytes(assignment),
+            })),
+          })
+          return memberAssignment ?? new Uint8Array()
+        },
+        'join',
+      ),
     async heartbeat(node, { group, generation, member, instance }) {
       const request = { groupId: group, groupGenerationId: generation, memberId: member }
-      await ask(node, (broker) => asInstance(broker, instance).heartbeat(request))
+      await ask(node, (broker) => asMember(broker, instance).heartbeat(request))
     },
     async leave(node, { group, member }) {
       await ask(node, (broker) => broker.leaveGroup({ groupId: group, memberId: member }))

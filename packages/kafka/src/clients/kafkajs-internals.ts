@@ -28,6 +28,7 @@ export interface NativeBroker {
     readonly brokers: readonly { nodeId: number; host: string; port: number; rack?: string | null }[]
     readonly controllerId: number
     readonly topicMetadata: readonly {
+      topicErrorCode: number
       topic: string
       partitionMetadata: readonly { partitionId: number; leader: number; replicas: readonly number[] }[]
     }[]
@@ -145,17 +146,40 @@ interface NativeLogger {
 /** Says nothing: what kafkajs calls an error (a rebalance, a loading coordinator) is an answer to us. */
 export const silence: NativeLogger = { namespace: () => silence, debug() {}, info() {}, warn() {}, error() {} }
 
-type Requests = (key: unknown, definition: unknown) => (request: object) => unknown
+/** Makes a request of its fields, with how its answer is read. */
+type Make = (request: { readonly memberId?: string; readonly groupInstanceId?: string }) => {
+  readonly response: object
+}
+type Requests = (key: unknown, definition: unknown) => Make
 
-/** The same broker, whose requests to a group's coordinator also name the instance: kafkajs knows of it in its requests, not above them. */
-export function asInstance(broker: NativeBroker, instance: string | undefined): NativeBroker {
-  if (instance === undefined) return broker
+/** The same broker, whose requests are made otherwise than its methods make them. */
+function made(broker: NativeBroker, otherwise: (make: Make) => Make): NativeBroker {
   const { lookupRequest } = broker as unknown as { readonly lookupRequest: Requests }
-  const named: Requests = (key, definition) => {
-    const make = lookupRequest(key, definition)
-    return (request) => make({ ...request, groupInstanceId: instance })
-  }
-  return Object.create(broker, { lookupRequest: { value: named } }) as NativeBroker
+  const changed: Requests = (key, definition) => otherwise(lookupRequest(key, definition))
+  return Object.create(broker, { lookupRequest: { value: changed } }) as NativeBroker
+}
+
+/**
+ * The same broker, whose requests to a group's coordinator also name the instance: kafkajs knows of it in its requests, not above them. `joining` hears by
+ * which id each of them goes out: the one that the broker gives at a first joining would be known by the answer to the second alone.
+ */
+export function asMember(
+  broker: NativeBroker,
+  instance: string | undefined,
+  joining: (member: string) => void = () => {},
+): NativeBroker {
+  return made(broker, (make) => (request) => {
+    joining(request.memberId ?? '')
+    return make(instance === undefined ? request : { ...request, groupInstanceId: instance })
+  })
+}
+
+/** The same broker, whose answers come with the errors of their parts: for one of them kafkajs would reject the whole. */
+export function unjudged(broker: NativeBroker): NativeBroker {
+  return made(broker, (make) => (request) => {
+    const { response, ...rest } = make(request)
+    return { ...rest, response: { ...response, parse: async (answer: unknown) => answer } }
+  })
 }
 
 interface Internals {

@@ -7,7 +7,7 @@ import { type Access, accessOf, saslOf } from './kafkajs-access.ts'
 import { kafkajsCodecs } from './kafkajs-codecs.ts'
 import { faultOfCode, faultOfKafkajs } from './kafkajs-faults.ts'
 import { groupRequests } from './kafkajs-groups.ts'
-import { carry, internals } from './kafkajs-internals.ts'
+import { carry, internals, unjudged } from './kafkajs-internals.ts'
 import { pool } from './kafkajs-pool.ts'
 import type { ClientSettings, KafkaClient, OffsetAnswer, TopicView, Wire } from './port.ts'
 
@@ -32,6 +32,7 @@ export async function kafkajsClient(settings: ClientSettings): Promise<KafkaClie
 
 function wire(settings: ClientSettings, access: Access): Wire {
   const { learn, ask, anyone, end } = pool(settings, access)
+  const faultOf = (code: number, text?: string): Fault | undefined => (code === 0 ? undefined : faultOfCode(code, text))
   /** kafkajs rejects an answer as a whole where one of its parts failed: then each part is asked for alone. */
   const eachAlone = async <Q, A>(
     parts: readonly Q[],
@@ -49,33 +50,21 @@ function wire(settings: ClientSettings, access: Access): Wire {
       return answers
     }
   }
-  const view = async (topics: readonly string[]): Promise<readonly [TopicView[], number, number[]]> => {
-    const data = await anyone((broker) => broker.metadata(topics))
-    for (const { nodeId, host, port } of data.brokers) learn(nodeId, { host, port })
-    const views = data.topicMetadata.map(({ topic, partitionMetadata }) => ({
-      name: topic,
-      fault: undefined,
-      partitions: partitionMetadata
-        .map(({ partitionId, leader, replicas }) => ({ id: partitionId, leader, replicas: replicas.length }))
-        .sort((a, b) => a.id - b.id),
-    }))
-    return [views, data.controllerId, data.brokers.map(({ nodeId }) => nodeId)]
-  }
   return {
     async metadata(topics) {
-      let [controller, nodes] = [-1, [] as number[]]
-      const keep = (answer: Awaited<ReturnType<typeof view>>): TopicView[] => {
-        controller = answer[1]
-        nodes = answer[2]
-        return answer[0]
-      }
       // An empty list asks for all topics.
-      const views = await eachAlone(
-        topics === undefined ? [undefined] : topics,
-        async (some) => keep(await view(some.filter((name) => name !== undefined))),
-        (name, fault): TopicView => ({ name: name ?? '', fault, partitions: [] }),
+      const data = await anyone((broker) => unjudged(broker).metadata(topics ?? []))
+      for (const { nodeId, host, port } of data.brokers) learn(nodeId, { host, port })
+      const views = data.topicMetadata.map(
+        ({ topicErrorCode, topic, partitionMetadata }): TopicView => ({
+          name: topic,
+          fault: faultOf(topicErrorCode),
+          partitions: partitionMetadata
+            .map(({ partitionId, leader, replicas }) => ({ id: partitionId, leader, replicas: replicas.length }))
+            .sort((a, b) => a.id - b.id),
+        }),
       )
-      return { controller, nodes, topics: views }
+      return { controller: data.controllerId, nodes: data.brokers.map(({ nodeId }) => nodeId), topics: views }
     },
     async coordinator(of, id) {
       const { coordinator } = await anyone((broker) =>
@@ -84,11 +73,7 @@ function wire(settings: ClientSettings, access: Access): Wire {
       learn(coordinator.nodeId, { host: coordinator.host, port: coordinator.port })
       return coordinator.nodeId
     },
-    ...recordRequests(
-      (node, api, body) => ask(node, (broker) => carry(broker, api, body)),
-      (code, text) => (code === 0 ? undefined : faultOfCode(code, text)),
-      kafkajsCodecs,
-    ),
+    ...recordRequests((node, api, body) => ask(node, (broker) => carry(broker, api, body)), faultOf, kafkajsCodecs),
     offsets: (node, asked) =>
       ask(node, async (broker) => {
         const data = await broker.listOffsets({

@@ -35,7 +35,7 @@ export function groupRequests(
   | 'endTransaction'
 > {
   return {
-    async join(node, request) {
+    async join(node, request, named) {
       const metadata = Buffer.from(request.metadata)
       const join = (member: string) =>
         ask(
@@ -51,7 +51,10 @@ export function groupRequests(
           [{ name: request.protocol, metadata }],
         )
       let data = await join(request.member)
-      if (data.errorCode === memberIdRequired) data = await join(data.memberId)
+      if (data.errorCode === memberIdRequired) {
+        named(data.memberId)
+        data = await join(data.memberId)
+      }
       check(data.errorCode)
       return {
         generation: data.generationId,

@@ -1,7 +1,7 @@
 import type { API, Connection, ConnectionOptions } from '@platformatic/kafka'
-import { certificateFault, Fault } from '../errors.ts'
+import { certificateFault, closedByUs, Fault } from '../errors.ts'
 import type { Endpoint } from '../options.ts'
-import { addressBook } from './address-book.ts'
+import { addressBook, nameOf } from './address-book.ts'
 import type { Access } from './platformatic-access.ts'
 import type { ClientSettings } from './port.ts'
 
@@ -20,20 +20,18 @@ export interface Pool {
   end(): void
 }
 
-/** How long a joining may wait for the other members. */
-const joinTimeoutMs = 45_000
-
 /** A pool over the library's single connections. */
 export function pool(library: Library, settings: ClientSettings, access: Access): Pool {
   const connections = new Map<string, Promise<Connection>>()
-  const open = new Set<Connection>()
+  /** With where each leads. */
+  const open = new Map<Connection, string>()
   /** Our certificate is looked at after the handshake: a connection ends for it, and its requests only hear that it ended. */
   const refused = new WeakMap<Connection, Fault>()
   const addresses = addressBook(access.endpoints)
   let closed = false
 
   const connected = async ({ host, port }: Endpoint, lane: Lane): Promise<Connection> => {
-    if (closed) throw new Fault('refused', 'CLOSED', 'the connection was closed')
+    if (closed) throw new Fault('refused', closedByUs, 'the connection was closed')
     const name = `${lane} ${host}:${port}`
     const found = connections.get(name)
     const held = await found?.catch(() => undefined)
@@ -48,7 +46,7 @@ export function pool(library: Library, settings: ClientSettings, access: Access)
   const begin = async (host: string, port: number, lane: Lane): Promise<Connection> => {
     const options: ConnectionOptions = {
       connectTimeout: settings.connectTimeoutMs,
-      requestTimeout: lane === 'join' ? joinTimeoutMs : settings.requestTimeoutMs,
+      requestTimeout: lane === 'join' ? settings.joinTimeoutMs : settings.requestTimeoutMs,
       maxInflights: 100,
       ...access.connection,
     }
@@ -58,7 +56,7 @@ export function pool(library: Library, settings: ClientSettings, access: Access)
       const fault = faultOfPlatformatic(library, error, true)
       if (fault.kind === 'login') refused.set(connection, fault)
     })
-    open.add(connection)
+    open.set(connection, nameOf({ host, port }))
     connection.once('close', () => open.delete(connection))
     try {
       await connection.connect(host, port)
@@ -69,13 +67,18 @@ export function pool(library: Library, settings: ClientSettings, access: Access)
       throw faultOfPlatformatic(library, error, false)
     }
   }
+  /** With the other lanes to the same place: a silence that one has noticed each of them would wait for again. */
+  const cut = (connection: Connection): void => {
+    const place = open.get(connection)
+    for (const [each, leads] of open) if (leads === place) each.socket?.destroy()
+  }
   const request = async <A extends unknown[], R>(connection: Connection, api: API<A, R>, args: A): Promise<R> => {
     try {
       return await api.async(connection, ...args)
     } catch (error) {
       if (error instanceof library.ResponseError && error['response'] !== undefined) return error['response'] as R
       const fault = refused.get(connection) ?? faultOfPlatformatic(library, error, true)
-      if (fault.kind === 'connection') connection.socket?.destroy()
+      if (fault.kind === 'connection') cut(connection)
       throw fault
     }
   }
@@ -99,8 +102,8 @@ export function pool(library: Library, settings: ClientSettings, access: Access)
     },
     end() {
       closed = true
-      for (const connection of open) connection.socket?.destroy()
-      for (const connection of open) void connection.close().catch(() => {})
+      for (const connection of open.keys()) connection.socket?.destroy()
+      for (const connection of open.keys()) void connection.close().catch(() => {})
       open.clear()
     },
   }

@@ -14,6 +14,8 @@ export interface ClientSettings {
   readonly given: object | undefined
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
+  /** Of the requests that wait for the other members of a group. */
+  readonly joinTimeoutMs: number
 }
 
 /** The requests of one set of connections. Each rejects with a `Fault` only, within the client's request time-out; none is tried again here. */
@@ -25,7 +27,8 @@ export interface Wire {
   produce(node: number, request: ProduceRequest): Promise<readonly ProduceAnswer[]>
   fetch(node: number, request: FetchRequest): Promise<readonly FetchAnswer[]>
   offsets(node: number, asked: readonly OffsetQuestion[]): Promise<readonly OffsetAnswer[]>
-  join(node: number, request: JoinRequest): Promise<JoinAnswer>
+  /** `named` hears the id that the broker has chosen before it is used: the answer to the joining itself may be lost. */
+  join(node: number, request: JoinRequest, named: (member: string) => void): Promise<JoinAnswer>
   sync(node: number, request: SyncRequest): Promise<Uint8Array>
   heartbeat(node: number, member: Member): Promise<void>
   leave(node: number, member: Member): Promise<void>
