@@ -48,6 +48,14 @@ function sentence(error: unknown): string {
 /** A conflict between what is asked for and what the broker has: `invalid` with both values and the way out. */
 export function conflict(error: unknown, what: string): MessagingError {
   const ours = translated(error, what)
+  if (ours.code === 'unauthorized')
+    return new MessagingError(
+      'unauthorized',
+      `${ours.message}; or connect with topology: 'check' where somebody else has made it`,
+      {
+        cause: error,
+      },
+    )
   const found = /inequivalent arg '([^']+)'.*received (.+) but current is (.+?)"?$/.exec(ours.message)
   if (found === null) return ours
   const [, property = '', asked = '', there = ''] = found

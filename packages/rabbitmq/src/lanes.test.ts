@@ -5,8 +5,10 @@ import { faultProxy } from '@posthorn/testkit'
 import { expect, it } from 'vitest'
 import { fixtureOn } from './testing/fixture.ts'
 
-const url = await ensure('rabbitmq')
-const fixture = fixtureOn('rabbitmq', url)
+// Another version by its name, as in the conformance suite.
+const testedOn = process.env['POSTHORN_RABBITMQ'] ?? 'rabbitmq'
+const url = await ensure(testedOn)
+const fixture = fixtureOn(testedOn, url)
 const forever = new AbortController().signal
 const keyed = { partitions: 8, keyed: true, groups: [{ name: 'g', order: 'key' as const, filter: undefined }] }
 
@@ -15,7 +17,9 @@ function member(source: Source, name: string, seen: { by: string; key: string; n
   const over = new AbortController()
   const loop = async (): Promise<void> => {
     while (!over.signal.aborted) {
-      const got = await source.receive(20, over.signal)
+      // Of one whose connection is lost.
+      const got = await source.receive(20, over.signal).catch(() => over.abort())
+      if (got === undefined) return
       for (const { key = '', body } of got) seen.push({ by: name, key, n: Number(Buffer.from(body).toString()) })
       await source.settle(got.map(({ token }: Arrival) => ({ token, verdict: 'ack' as const })))
     }
@@ -142,3 +146,46 @@ it('knows of a start alone that never ended, in its place in its key, whoever go
   ])
   for (const all of lives) expect(all.map(({ body }) => Buffer.from(body).toString())).toEqual(bodies)
 })
+
+it('gives no member more than its share within 30 s of a change, and what a silent one held to others within 15 s', async () => {
+  const topic = fixture.topic(keyed)
+  const sender = await fixture.connect()
+  await sender.declare(topic, forever)
+  const { hostname, port, username, password } = new URL(url)
+  const proxy = await faultProxy({ to: { host: hostname, port: Number(port) } })
+  fixture.after(() => proxy.close())
+  const seen: { by: string; key: string; n: number }[] = []
+  const join = async (by: string, at = url): Promise<() => Promise<void>> =>
+    member(await fixture.open(await fixture.connect({ url: at }), topic), by, seen)
+  let n = 0
+  /** How many lanes each member holds: one message for each, and who got it. */
+  const shares = async (): Promise<readonly number[]> => {
+    const round = ++n
+    const lanes = Array.from({ length: keyed.partitions }, (_, partition) =>
+      fixture.message(topic, { partition, key: `${partition}`, body: Buffer.from(`${round}`) }),
+    )
+    await sender.send(lanes, { signal: forever })
+    const got = () => seen.filter((each) => each.n === round)
+    await expect.poll(() => new Set(got().map(({ key }) => key)).size, { timeout: 30_000 }).toBe(lanes.length)
+    const held = new Map<string, number>()
+    for (const { by } of got()) held.set(by, (held.get(by) ?? 0) + 1)
+    return [...held.values()].sort()
+  }
+  const even = (...counts: readonly number[]): Promise<void> =>
+    expect.poll(shares, { timeout: 30_000, interval: 300 }).toEqual(counts)
+  const first = await join('a')
+  await even(8)
+  await join('b', `amqp://${username}:${password}@${proxy.host}:${proxy.port}`)
+  await even(4, 4)
+  const third = await join('c')
+  await even(2, 3, 3)
+  // No end of a connection tells the broker: only its silence does.
+  proxy.blackHole()
+  const from = performance.now()
+  await shares()
+  expect(performance.now() - from).toBeLessThan(15_000)
+  await even(4, 4)
+  await first()
+  await even(8)
+  await third()
+}, 120_000)

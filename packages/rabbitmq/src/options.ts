@@ -11,7 +11,10 @@ export interface RabbitOptions {
   /** How we log in: by password, or by the client certificate alone. Default `plain`. */
   readonly login?: 'plain' | 'external' | undefined
   readonly tls?: RabbitTls | undefined
-  /** Seconds between signs of life, 1 to 60; a peer that is silent for two of them is gone. Default 6. */
+  /**
+   * Seconds between signs of life, 1 to 60. A peer that is silent for two to three of them is gone, and what it held comes to others: within 12 s by the
+   * default, 4.
+   */
   readonly heartbeatS?: number | undefined
   /** Of group queues: `quorum` (replicated, safe; the default) or `classic` (one node, strict priorities). */
   readonly queueType?: 'quorum' | 'classic' | undefined
@@ -104,7 +107,7 @@ export function settingsOf(options: RabbitOptions): RabbitSettings {
   checkValue('rabbitmq()', 'what it is given', options, object, true)
   for (const name of Object.keys(options))
     if (!knownOptions.includes(name)) refuse(`there is no option ${name}; there are ${knownOptions.join(', ')}`)
-  const { url, connection, login = 'plain', tls = {}, heartbeatS = 6, queueType = 'quorum', maxLength } = options
+  const { url, connection, login = 'plain', tls = {}, heartbeatS = 4, queueType = 'quorum', maxLength } = options
   const { overflow = 'reject', queueArguments = {} } = options
   if ((url === undefined) === (connection === undefined)) refuse('give either url or connection')
   if (login !== 'plain' && login !== 'external') refuse("login is 'plain' or 'external'")

@@ -1,10 +1,14 @@
 // A batch in which one message cannot be placed yet.
 import { ensure } from '@posthorn/brokers'
 import { expect, it } from 'vitest'
+import { descentOf } from './ladder.ts'
+import { namesIn } from './names.ts'
 import { fixtureOn } from './testing/fixture.ts'
 
-const url = await ensure('rabbitmq')
-const fixture = fixtureOn('rabbitmq', url)
+// Another version by its name, as in the conformance suite.
+const testedOn = process.env['POSTHORN_RABBITMQ'] ?? 'rabbitmq'
+const url = await ensure(testedOn)
+const fixture = fixtureOn(testedOn, url)
 const forever = new AbortController().signal
 
 it('a message does not wait until the delay ladder is made for another of its batch', async () => {
@@ -21,4 +25,15 @@ it('a message does not wait until the delay ladder is made for another of its ba
   expect(got?.id).toBe(goes.id)
   expect(done).toBe(false)
   expect((await sending).map(({ ok }) => ok)).toEqual([true, true])
+})
+
+it('a message that is due in a year waits on the broker, on the level that it takes', async () => {
+  const driver = await fixture.connect()
+  const topic = fixture.topic()
+  await driver.declare(topic, forever)
+  const notBefore = Date.now() + 366 * 86_400_000
+  expect((await driver.send([fixture.message(topic, { notBefore })], { signal: forever }))[0]?.ok).toBe(true)
+  const channel = await driver.client.sending?.createChannel()
+  const level = namesIn(fixture.namespace).level(descentOf(notBefore - Date.now())?.entry as number)
+  expect((await channel?.checkQueue(level))?.messageCount).toBe(1)
 })

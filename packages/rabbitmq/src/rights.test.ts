@@ -1,0 +1,102 @@
+// A user who may read and write, and make nothing: topology belongs to an operator.
+import { randomBytes } from 'node:crypto'
+import { ensure } from '@posthorn/brokers'
+import { type Broker, connectAdapter, fixed, retry, topic } from '@posthorn/core'
+import { afterAll, describe, expect, it } from 'vitest'
+import { rabbitmq } from './index.ts'
+import { fixtureOn } from './testing/fixture.ts'
+import { managementOf } from './testing/management.ts'
+
+// Another version by its name, as in the conformance suite.
+const testedOn = process.env['POSTHORN_RABBITMQ'] ?? 'rabbitmq'
+const url = await ensure(testedOn)
+const fixture = fixtureOn(testedOn, url)
+const { namespace } = fixture
+const management = managementOf(testedOn)
+const users: string[] = []
+afterAll(() => Promise.all(users.map((user) => management.call('DELETE', `/users/${user}`))))
+
+/** The address of a new user who may make what `configure` matches. */
+async function userWho(configure: string): Promise<string> {
+  const user = `limited-${randomBytes(4).toString('hex')}`
+  users.push(user)
+  await management.call('PUT', `/users/${user}`, { password: 'secret', tags: '' })
+  await management.call('PUT', `/permissions/%2F/${user}`, { configure, write: '.*', read: '.*' })
+  const { host } = new URL(url)
+  return `amqp://${user}:secret@${host}`
+}
+async function connected(at: string, topology: 'declare' | 'check' | 'none'): Promise<Broker> {
+  const broker = await connectAdapter(rabbitmq({ url: at }), { namespace, topology, log: false })
+  fixture.after(() => broker.close())
+  return broker
+}
+
+const delayMs = 1_200
+let count = 0
+/** A topic that an operator has made, with the ladder up to the delay. */
+async function made() {
+  const orders = topic<string>(`orders${count++}`, {
+    key: (body) => body.slice(0, 1),
+    groups: [
+      { name: 'billing', order: 'key' },
+      { name: 'audit', order: 'none' },
+    ],
+  })
+  const operator = await connected(url, 'declare')
+  const consumers = await Promise.all(
+    (['billing', 'audit'] as const).map((group) => operator.consume(orders, { group }, async () => {})),
+  )
+  await operator.producer().send(orders, 'ladder', { delayMs })
+  for (const each of consumers) await each.stop()
+  return orders
+}
+
+describe.each(['check', 'none'] as const)('with topology %s', (topology) => {
+  it('sends, delays, handles in order and without, retries later and buries', async () => {
+    const orders = await made()
+    const at = await userWho('^amq\\.gen-.*$')
+    const limited = await connected(at, topology)
+    const seen: string[] = []
+    await limited.consume(orders, { group: 'billing' }, async ({ body }) => void seen.push(`billing ${body}`))
+    const again = { attempts: 2, backoff: fixed(delayMs) }
+    await limited.consume(orders, { group: 'audit', use: [retry(again)] }, async ({ body, attempt }) => {
+      seen.push(`audit ${body} ${attempt}`)
+      if (body === 'bad') throw new Error('no')
+    })
+    const producer = limited.producer()
+    await producer.send(orders, 'good')
+    await producer.send(orders, 'bad')
+    await producer.send(orders, 'late', { delayMs })
+    await expect
+      .poll(() => seen.toSorted().filter((each) => !each.includes('ladder')), { timeout: 15_000 })
+      .toEqual([
+        ...['audit bad 1', 'audit bad 2', 'audit good 1', 'audit late 1'],
+        ...['billing bad', 'billing good', 'billing late'],
+      ])
+    const letters: string[] = []
+    await expect
+      .poll(async () => {
+        letters.length = 0
+        for await (const { body, reason } of limited.deadLetters(orders, { group: 'audit' }).list())
+          letters.push(`${body} ${reason}`)
+        return letters
+      })
+      .toEqual(['bad attempts'])
+  })
+})
+
+it('says to who may make nothing at all what an ordered group needs, and what declaring does', async () => {
+  const orders = await made()
+  const at = await userWho('^$')
+  const limited = await connected(at, 'check')
+  await limited.consume(orders, { group: 'audit' }, async () => {})
+  await expect(limited.consume(orders, { group: 'billing' }, async () => {})).rejects.toMatchObject({
+    code: 'unauthorized',
+    message: expect.stringMatching(/amq\\?\.gen/),
+  })
+  const declaring = await connected(at, 'declare')
+  await expect(declaring.producer().send(topic(`new${count++}`, { groups: ['g'] }), 1)).rejects.toMatchObject({
+    code: 'unauthorized',
+    message: expect.stringMatching(/topology: 'check'/),
+  })
+})
