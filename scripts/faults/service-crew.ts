@@ -16,6 +16,8 @@ export interface Place {
   /** Puts a new process in the place of one that is gone. */
   replace(): Promise<void>
   readonly progress: Progress
+  /** How often it has told its progress, in all its lives. */
+  readonly told: number
   /** Whether a process stands in it. */
   readonly taken: boolean
 }
@@ -87,9 +89,11 @@ export function crewOf(
       }
     },
     async movesOn(ms) {
-      // Members tell now and then: only what they tell after all have told of the time before now is new.
+      // What a member tells next may have been on its way before now; what it tells after that is of the time since.
       const end = performance.now() + ms
-      await sleep(2 * tellMs)
+      const enough = new Map(places.map((each) => [each, each.told + 2]))
+      const heard = (): boolean => places.every((each) => !each.taken || each.told >= (enough.get(each) ?? 0))
+      for (; !heard(); await sleep(20)) if (performance.now() >= end) return false
       const before = sums()
       for (; performance.now() < end; await sleep(100))
         if (sums().every((sum, i) => sum > (before[i] ?? 0))) return true
@@ -110,6 +114,7 @@ function placeOf(orders: MemberOrders, accident: (what: string) => void): Place 
   /** Of former lives, and of this one. */
   let former = 0
   let now: Progress = { done: 0, sent: false }
+  let told = 0
   return {
     name: orders.name,
     does: orders.does,
@@ -118,6 +123,9 @@ function placeOf(orders: MemberOrders, accident: (what: string) => void): Place 
     },
     get progress() {
       return { done: former + now.done, sent: now.sent }
+    },
+    get told() {
+      return told
     },
     tell(word) {
       if (word.say === 'die') meant = true
@@ -136,6 +144,7 @@ function placeOf(orders: MemberOrders, accident: (what: string) => void): Place 
       const ready = new Promise<void>((resolve) => {
         next.on('message', (progress: Progress) => {
           now = progress
+          told++
           resolve()
         })
       })
