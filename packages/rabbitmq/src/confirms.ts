@@ -223,8 +223,15 @@ function lost(message: Outgoing, written: boolean, why: unknown, limit: number |
   const outcome = written ? 'unknown' : 'failed'
   if (why === undefined || limit !== undefined) return gone(about, why, outcome)
   const error = translated(why, about, outcome)
-  // The channel is shared: who else was on it has done nothing wrong.
-  return error.retryable ? error : gone(about, why, outcome)
+  if (error.retryable) return error
+  // The channel is shared: who else was on it has done nothing wrong. The broker names the exchange that it closed it for.
+  const blamed = error.message.includes(
+    `exchange '${message.exchange === '' ? 'amq.default' : message.exchange}' in vhost`,
+  )
+  if (!blamed) return gone(about, error, outcome)
+  return error.code === 'unauthorized'
+    ? error
+    : new MessagingError('unavailable', error.message, { cause: why, outcome })
 }
 
 /** The broker has a limit of its own for the size of a message. */

@@ -170,10 +170,20 @@ async function openAt(
 }
 
 const nobody = 'is it running, and is the address right? connectTimeoutMs says how long to wait for it'
+/** What a port says that expects TLS, or something else than AMQP; and one that does not expect TLS. */
+const strangers = [
+  {
+    says: /Socket closed abruptly during opening handshake/,
+    hint: 'is it the port of AMQP, and is amqps:// needed there?',
+  },
+  { says: /wrong version number/i, hint: 'that port does not speak TLS; is amqp:// meant, or another port?' },
+]
 
-/** A connection that did not come about; where nobody was there, with what to look at. */
+/** A connection that did not come about; where nobody was there, or somebody else, with what to look at. */
 function unreached(error: unknown, about: string): MessagingError {
   const ours = translated(error, about)
+  const hint = strangers.find(({ says }) => says.test(ours.message))?.hint
+  if (hint !== undefined) return new MessagingError('unavailable', `${about}: ${hint}`, { cause: error })
   if (ours.code !== 'unavailable') return ours
   return new MessagingError('unavailable', `${ours.message}; ${nobody}`, { cause: error })
 }
@@ -182,7 +192,7 @@ function unreached(error: unknown, about: string): MessagingError {
 function unopened(cause: unknown, about: string, vhost: string): MessagingError {
   return new MessagingError(
     'unavailable',
-    `${about}: it does not open the virtual host ${JSON.stringify(vhost)}; is it there, and may this user use it?`,
+    `${about}: it does not open the virtual host ${JSON.stringify(vhost)}; is it there, may this user use it, and does it take one more connection?`,
     { cause },
   )
 }

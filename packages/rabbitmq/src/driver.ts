@@ -13,7 +13,7 @@ import type { ChannelModel } from 'amqplib'
 import { backlogOf, shelfIn } from './admin.ts'
 import { propertiesOf } from './convert.ts'
 import { type Declaring, declareTopic, provide } from './declaring.ts'
-import { closed } from './errors.ts'
+import { closed, isMissing, madeAgain } from './errors.ts'
 
 import type { Outgoing } from './frames.ts'
 import { healthOf, openLinks } from './links.ts'
@@ -28,7 +28,7 @@ import { type OpenSource, openSource, type SourceHost, type Tries } from './sour
 import { readingOf } from './subscribing.ts'
 import { removeTopic, topicsIn } from './topics.ts'
 import { onChannel } from './topology.ts'
-import { verifying } from './verifying.ts'
+import { recheckMs, verifying } from './verifying.ts'
 
 /** The client behind the driver: `broker.driver.client`. */
 export interface RabbitClient {
@@ -65,8 +65,14 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     context,
     version,
   }
+  let ladderAt = clock.now()
   const verified = verifying(clock, async (topic) => {
-    if (!over && context.topology !== 'none') await declareTopic(declaring, topic, context.signal)
+    if (over || context.topology === 'none') return
+    await declareTopic(declaring, topic, context.signal)
+    // Without a level's queue what it should keep goes down at once. All topics share the levels.
+    if (routes.top === undefined || clock.now() - ladderAt < recheckMs) return
+    ladderAt = clock.now()
+    await provide(declaring, { need: 'level', level: routes.top }, context.signal)
   })
   const open = (): void => {
     if (over) throw closed('this connection to RabbitMQ')
@@ -107,6 +113,14 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     )
   }
 
+  /** What was known to be there, and was not, is made again where that is for us to do: then the message may be tried again. */
+  function sought(message: Dispatch, result: SendResult): SendResult {
+    if (result.ok || !isMissing(result.error)) return result
+    const asked = routes.missed(message)
+    const known = message.letter === undefined && verified.missed(message.topic)
+    return context.topology === 'declare' && (asked || known) ? { ok: false, error: madeAgain(result.error) } : result
+  }
+
   return {
     lacks,
     client: {
@@ -130,11 +144,12 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
           "RabbitMQ's transactions are not atomic, so a batch cannot be sent all or none; use a store's outbox ({ tx })",
         )
       for (const [i, { topic }] of batch.entries()) if (i === 0 || topic !== batch[i - 1]?.topic) verified.sent(topic)
-      return apart(
+      const results = await apart(
         batch,
         (message) => lacksLadder(declaring, message),
         (part) => send(part, signal),
       )
+      return results.every(({ ok }) => ok) ? results : results.map((each, i) => sought(batch[i] as Dispatch, each))
     },
     async open(subscription, signal) {
       open()

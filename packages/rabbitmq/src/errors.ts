@@ -82,6 +82,19 @@ export function heldByOthers(about: string, queue: string): MessagingError {
   )
 }
 
+/** Whether it is about something that is not there, whatever it is called by now. */
+export function isMissing({ code, cause }: MessagingError): boolean {
+  return code === 'unroutable' || (cause as { readonly code?: unknown } | undefined)?.code === 404
+}
+
+/** It was there, and is being made again. */
+export function madeAgain(error: MessagingError): MessagingError {
+  return new MessagingError('unavailable', `${error.message}; it was there before, and is made again`, {
+    cause: error,
+    outcome: error.outcome,
+  })
+}
+
 /** The caller gave up. */
 export function aborted(about: string, signal: AbortSignal, outcome?: 'failed' | 'unknown'): MessagingError {
   return new MessagingError('aborted', `${about} was aborted`, { cause: signal.reason, outcome })

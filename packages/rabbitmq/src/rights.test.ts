@@ -16,12 +16,12 @@ const management = managementOf(testedOn)
 const users: string[] = []
 afterAll(() => Promise.all(users.map((user) => management.call('DELETE', `/users/${user}`))))
 
-/** The address of a new user who may make what `configure` matches. */
-async function userWho(configure: string): Promise<string> {
+/** The address of a new user who may make what `configure` matches, and write to what `write` does. */
+async function userWho(configure: string, write = '.*'): Promise<string> {
   const user = `limited-${randomBytes(4).toString('hex')}`
   users.push(user)
   await management.call('PUT', `/users/${user}`, { password: 'secret', tags: '' })
-  await management.call('PUT', `/permissions/%2F/${user}`, { configure, write: '.*', read: '.*' })
+  await management.call('PUT', `/permissions/%2F/${user}`, { configure, write, read: '.*' })
   const { host } = new URL(url)
   return `amqp://${user}:secret@${host}`
 }
@@ -99,4 +99,32 @@ it('says to who may make nothing at all what an ordered group needs, and what de
     code: 'unauthorized',
     message: expect.stringMatching(/topology: 'check'/),
   })
+})
+
+it.each(['declare', 'check'] as const)(
+  'tells at once who may not write, with topology %s, and goes on with what else is sent',
+  async (topology) => {
+    const [open, closed] = [await made(), await made()]
+    const at = await userWho('.*', `^(?!.*${closed.name}$).*$`)
+    const limited = await connected(at, topology)
+    const producer = limited.producer()
+    await producer.send(open, 'good')
+    const from = performance.now()
+    const all = await Promise.allSettled([producer.send(closed, 'bad'), producer.send(open, 'good')])
+    expect(performance.now() - from).toBeLessThan(3_000)
+    expect(all).toMatchObject([
+      { status: 'rejected', reason: { code: 'unauthorized', message: expect.stringContaining(closed.name) } },
+      { status: 'fulfilled' },
+    ])
+  },
+)
+
+it('tells at once who may write nothing, whom it hinders from writing down what it makes', async () => {
+  const limited = await connected(await userWho('.*', '^$'), 'declare')
+  const from = performance.now()
+  await expect(limited.producer().send(topic(`new${count++}`, { groups: ['g'] }), 1)).rejects.toMatchObject({
+    code: 'unauthorized',
+    message: expect.stringMatching(/write access/),
+  })
+  expect(performance.now() - from).toBeLessThan(3_000)
 })

@@ -28,8 +28,12 @@ export interface Routes {
   addPatternGroup(pattern: string, group: string, queue: string): void
   addShelf(topic: string, group: string): void
   addLevel(level: number): void
+  /** The highest level of the ladder that is in use. */
+  readonly top: number | undefined
   /** A topic that has ended, with its groups and their shelves. */
   forget(topic: string): void
+  /** A message did not find what was known to be there: the next is placed after asking anew. Whether there is anything to ask for. */
+  missed(message: Dispatch): boolean
   groupQueues(topic: string, group: string): GroupQueues | undefined
   partitionsOf(topic: string): number
   /** Where it goes, or what is missing. Throws what can never be sent. */
@@ -98,6 +102,9 @@ export function routesOf(names: Names): Routes {
     },
     addShelf: (topic, group) => void shelves.add(`${topic}\n${group}`),
     addLevel: (level) => void levels.add(level),
+    get top() {
+      return levels.size === 0 ? undefined : Math.max(...levels)
+    },
     forget(topic) {
       topics.delete(topic)
       for (const name of [...groups.keys(), ...shelves]) {
@@ -105,6 +112,15 @@ export function routesOf(names: Names): Routes {
         groups.delete(name)
         shelves.delete(name)
       }
+    },
+    missed({ topic, group, letter, notBefore }) {
+      const name = `${topic}\n${group}`
+      if (letter !== undefined) return shelves.delete(name)
+      if (notBefore !== undefined && levels.size > 0) {
+        levels.clear()
+        return true
+      }
+      return group !== undefined && groups.delete(name)
     },
     groupQueues,
     partitionsOf: (topic) => topics.get(topic)?.keys.length ?? 1,

@@ -79,6 +79,12 @@ describe('logging in', () => {
     expect(error.code).toBe('unavailable')
     expect(error.message).toMatch(/ECONNREFUSED 127\.0\.0\.1:1; is it running, and is the address right\?/)
   })
+  it('says that TLS is spoken, or is not, where it was expected otherwise', async () => {
+    const secret = await refusal(fixture.connect({ url: `amqp://guest:guest@127.0.0.1:${port}` }))
+    expect(secret).toMatchObject({ code: 'unavailable', message: expect.stringMatching(/is amqps:\/\/ needed there/) })
+    const open = await refusal(fixture.connect({ url: `amqps://guest:guest@${plain}`, tls: { ca } }))
+    expect(open).toMatchObject({ code: 'unavailable', message: expect.stringMatching(/does not speak TLS/) })
+  })
   it('does not wait for a host that takes the call and says nothing', async () => {
     const proxy = await faultProxy({ to: { host: '127.0.0.1', port: 1 } })
     fixture.after(() => proxy.close())

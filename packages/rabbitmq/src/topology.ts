@@ -40,19 +40,23 @@ async function onOwn<C extends Channel, T>(
 ): Promise<T> {
   if (signal.aborted) throw aborted(about, signal)
   let channel: C | undefined
+  let why: unknown
   let over = false
   const run = async (): Promise<{ readonly value: T }> => {
     const model = await link.model()
     const made = await make(model).catch((error: unknown) => {
       throw translated(error, about)
     })
-    made.on('error', () => {})
+    made.on('error', (error) => {
+      why = error
+    })
     channel = made
     if (over) closeQuietly(made)
     try {
       return { value: await work(made) }
     } catch (error) {
-      throw translated(error, about)
+      // What is asked of a channel that has ended says only that: it ended for a reason.
+      throw error instanceof MessagingError ? error : translated(why ?? error, about)
     }
   }
   let stop = (): void => {}

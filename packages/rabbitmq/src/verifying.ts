@@ -7,12 +7,17 @@ import { translated } from './errors.ts'
  */
 export const recheckMs = 30_000
 
+/** After a look that was for nothing the next who misses something waits so long. */
+const hastyMs = 500
+
 /** Looks again, now and then, at what was declared. */
 export interface Verifying {
   /** It was declared just now. */
   declared(spec: TopicSpec): void
   /** Messages of a topic are sent. Looks again in the background when it is time. */
   sent(topic: string): void
+  /** A message of a topic did not find what its groups need. Looks at once; false: nothing is known of it that could be made. */
+  missed(topic: string): boolean
   forget(topic: string): void
   /** What the last look found, and could not mend. */
   readonly trouble: MessagingError | undefined
@@ -44,6 +49,16 @@ export function verifying(clock: Clock, declare: (spec: TopicSpec) => Promise<vo
       if (now - known.at < recheckMs) return
       known.at = now
       void look(known.spec)
+    },
+    missed(topic) {
+      const known = topics.get(topic)
+      if (known === undefined || known.spec.groups.length === 0 || known.spec.on !== undefined) return false
+      const now = clock.now()
+      if (now - known.at >= hastyMs) {
+        known.at = now
+        void look(known.spec)
+      }
+      return true
     },
     forget(topic) {
       topics.delete(topic)
