@@ -45,7 +45,8 @@ export interface RigOptions {
   readonly driver?: Partial<Driver>
 }
 
-const traits: Traits = {
+/** Of a driver that a test makes. */
+export const traits: Traits = {
   history: true,
   order: 'key',
   delay: 'none',

@@ -3,7 +3,7 @@ import { callable, checkOptions, checkValue, date, ms, oneOf, type Rule } from '
 import { groupName } from '../consuming/asking.ts'
 import type { Engine } from '../consuming/consumer.ts'
 import { pause } from '../driver/clock.ts'
-import { MessagingError } from '../errors.ts'
+import { describe, MessagingError } from '../errors.ts'
 import type { Broker } from '../face/broker.ts'
 import type { Need } from '../face/connecting.ts'
 import type { Handle, Query, Stored } from '../face/handling.ts'
@@ -35,6 +35,8 @@ const openingMs = 1_000
 /** The broker as a user holds it: every call is a thin line to the room that does it. */
 export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   const engines = new Map<Engine, string>()
+  /** Consumers that had to give up, by name, and why; until another of that name begins. */
+  const givenUp = new Map<string, string>()
   /** Consumers that are about to be in `engines`. */
   const opening = new Set<Promise<unknown>>()
 
@@ -43,8 +45,10 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   const requests = requester(runtime, sender)
   const kept = <T>(beginning: Promise<readonly [T, Engine]>, kind: string, source: Source): Promise<T> => {
     const begun = beginning.then(([given, engine]) => {
-      engines.set(engine, `${kind} ${nameOf(source)}`)
-      engine.done.catch(() => {}).finally(() => engines.delete(engine))
+      const name = `${kind} ${nameOf(source)}`
+      givenUp.delete(name)
+      engines.set(engine, name)
+      engine.done.catch((error: unknown) => givenUp.set(name, describe(error))).finally(() => engines.delete(engine))
       return given
     })
     opening.add(begun)
@@ -121,7 +125,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
     },
     lag: (source: Source, options: { readonly group: string }) => lag(runtime, source, options),
     topics: topics(runtime),
-    health: () => health(runtime, engines),
+    health: () => health(runtime, engines, givenUp),
     explain: async (source: Source, options: never) => explain(runtime, source, options),
     on: (event: string, listener: never) => {
       checkValue('on()', 'the event', event, eventName, true)

@@ -58,7 +58,11 @@ export async function lag(runtime: Runtime, source: Source, options: { readonly 
 }
 
 /** Whether a message can be sent and consumed now: the driver's word, the consumers' and the store's. Never rejects. */
-export async function health(runtime: Runtime, engines: ReadonlyMap<Engine, string>): Promise<Health> {
+export async function health(
+  runtime: Runtime,
+  engines: ReadonlyMap<Engine, string>,
+  givenUp: ReadonlyMap<string, string>,
+): Promise<Health> {
   const checks = [
     ...(await runtime.driver.health().catch((error) => [{ name: 'broker', ok: false, detail: describe(error) }])),
   ]
@@ -73,6 +77,7 @@ export async function health(runtime: Runtime, engines: ReadonlyMap<Engine, stri
         `${engine.resting ? 'paused, ' : ''}${inFlight} in flight, ${handled} handled, ${failed} failed starts`,
     })
   }
+  for (const [name, why] of givenUp) checks.push({ name, ok: false, detail: `it has ended: ${why}` })
   if (runtime.keeper !== undefined) {
     try {
       const { ready, prepared, parked, oldestMs } = await runtime.keeper.waiting()

@@ -1,0 +1,91 @@
+// What a consumer does that has worked and loses its source: waits for what may come back, and does not vanish in silence where nothing will.
+import { expect, it } from 'vitest'
+import { traits } from '../../test/sending-rig.ts'
+import { connectAdapter } from '../broker/connect.ts'
+import { defineAdapter } from '../driver/adapter.ts'
+import type { Driver, Source } from '../driver/seam.ts'
+import { type ErrorCode, MessagingError } from '../errors.ts'
+import type { Adapter } from '../face/connecting.ts'
+import { topic } from '../topic.ts'
+
+const gone = new MessagingError('unavailable', 'the connection is gone')
+
+/** A broker whose sources end when the test says so, and open unless it gives a reason. */
+async function broker() {
+  let refusal: MessagingError | undefined
+  let opened = 0
+  const ends: (() => void)[] = []
+  const open = async (): Promise<Source> => {
+    if (refusal !== undefined) throw refusal
+    opened++
+    return {
+      receive: (_, signal) =>
+        new Promise((resolve, reject) => {
+          ends.push(() => reject(gone))
+          signal.addEventListener('abort', () => resolve([]), { once: true })
+        }),
+      settle: async (batch) => batch.map(() => 'ok'),
+      close: async () => {},
+    }
+  }
+  const not = (): never => {
+    throw new Error('not of this test')
+  }
+  const driver: Driver = {
+    client: undefined,
+    declare: async () => {},
+    send: not,
+    open,
+    shelf: not,
+    lag: not,
+    health: async () => [],
+    close: async () => {},
+  }
+  const plan = { traits, connect: async () => driver, address: 'lost:' }
+  const made = await connectAdapter(defineAdapter('lost', { replay: false, query: false }, plan) as Adapter, {
+    log: false,
+  })
+  return {
+    broker: made,
+    get opened() {
+      return opened
+    },
+    /** The source ends; the next is refused so, or opens. */
+    lose(code?: ErrorCode) {
+      refusal = code === undefined ? undefined : new MessagingError(code, `refused as ${code}`)
+      for (const end of ends.splice(0)) end()
+    },
+    admit() {
+      refusal = undefined
+    },
+  }
+}
+const orders = topic<number>('orders')
+
+it('health says why it does not flow while its source cannot be opened again, and no more once it can', async () => {
+  const rig = await broker()
+  await rig.broker.consume(orders, { group: 'g' }, async () => {})
+  rig.lose('unavailable')
+  await expect
+    .poll(() => rig.broker.health())
+    .toEqual({ ok: false, checks: [{ name: 'consumer orders', ok: false, detail: 'refused as unavailable' }] })
+  rig.admit()
+  await expect.poll(() => rig.opened, { timeout: 10_000 }).toBe(2)
+  expect((await rig.broker.health()).ok).toBe(true)
+  await rig.broker.close()
+})
+
+it('one that had to give up is not forgotten by health before another begins in its place', async () => {
+  const rig = await broker()
+  const { done } = await rig.broker.consume(orders, { group: 'g' }, async () => {})
+  rig.lose('unauthorized')
+  await expect(done).rejects.toMatchObject({ code: 'unauthorized' })
+  expect(await rig.broker.health()).toEqual({
+    ok: false,
+    checks: [{ name: 'consumer orders', ok: false, detail: 'it has ended: MessagingError: refused as unauthorized' }],
+  })
+  rig.admit()
+  await rig.broker.consume(orders, { group: 'g' }, async () => {})
+  expect((await rig.broker.health()).ok).toBe(true)
+  await rig.broker.close()
+})
