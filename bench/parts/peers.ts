@@ -1,13 +1,22 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 
 const folder = resolve(import.meta.dirname, '../peers')
 
-/** Installs what is in `bench/peers`, where it is not there yet. */
+const text = (path: string): string | undefined => {
+  try {
+    return readFileSync(join(folder, path), 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** Installs what the lockfile of `bench/peers` names, unless just that is there. */
 export const installPeers = (): void => {
-  if (existsSync(join(folder, 'node_modules'))) return
+  // pnpm keeps a copy of the lockfile that it installed.
+  if (text('node_modules/.pnpm/lock.yaml') === text('pnpm-lock.yaml')) return
   const args = [
     '-y',
     'pnpm@12.21.0',

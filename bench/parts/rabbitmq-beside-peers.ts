@@ -63,10 +63,14 @@ export const consumedByPeer =
 export const latencyOf =
   (open: OpenPeer): Block =>
   (scale) =>
-    withPeer(open, (peer) =>
-      paced(
+    withPeer(open, async (peer) => {
+      // Some reject what is not confirmed when they are closed.
+      const sent: Promise<unknown>[] = []
+      const sample = await paced(
         thousandASecond(scale),
-        (id) => peer.send(orderOf(id)),
+        (id) => sent.push(Promise.resolve(peer.send(orderOf(id)))),
         (take) => peer.consume(async ({ id }) => take(id), 100),
-      ),
-    )
+      )
+      await Promise.all(sent)
+      return sample
+    })

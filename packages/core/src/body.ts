@@ -62,19 +62,26 @@ export function decodeBody(parts: TopicParts | undefined, message: Encased): unk
 }
 
 function encoded(parts: TopicParts, value: unknown, context: CodecContext): EncodedBody | Promise<EncodedBody> {
-  const refuse = (cause: unknown): never => {
-    if (isMessagingError(cause)) throw cause
-    const message = `the body for ${parts.name} could not be encoded as ${parts.codec.contentType}: ${reason(cause)}`
-    throw new MessagingError('codec', message, { cause })
-  }
   let result: Encoded | Promise<Encoded>
   try {
     result = parts.codec.encode(value, context)
   } catch (cause) {
-    return refuse(cause)
+    throw unwritable(parts, cause)
   }
-  if (result instanceof Promise) return result.then((each) => packed(parts, each), refuse)
-  return packed(parts, result)
+  return result instanceof Promise ? encodedLater(parts, result) : packed(parts, result)
+}
+
+async function encodedLater(parts: TopicParts, result: Promise<Encoded>): Promise<EncodedBody> {
+  const encoded = await result.catch((cause: unknown) => {
+    throw unwritable(parts, cause)
+  })
+  return packed(parts, encoded)
+}
+
+function unwritable(parts: TopicParts, cause: unknown): MessagingError {
+  if (isMessagingError(cause)) return cause
+  const message = `the body for ${parts.name} could not be encoded as ${parts.codec.contentType}: ${reason(cause)}`
+  return new MessagingError('codec', message, { cause })
 }
 
 function packed(parts: TopicParts, result: Encoded): EncodedBody {

@@ -142,6 +142,18 @@ describe('who gets what', () => {
     expect(got.map(({ key }) => key)).toEqual(['hot', 'hot', 'hot', 'hot', 'hot', 'cold18', 'cold19'])
   })
 
+  test('one hot key that filled its half comes again in batches, when most of it is settled', async () => {
+    const { driver } = await connected()
+    await driver.declare(spec(), signal)
+    const source = await open(driver, { order: 'key', window: 100 })
+    await sendMany(driver, 200, () => ({ key: 'hot' }))
+    const got = await source.receive(100, signal)
+    expect(got).toHaveLength(50)
+    const next = source.receive(100, signal)
+    for (const { token } of got.slice(0, 26)) await source.settle([{ token, verdict: 'ack' }])
+    expect(await next).toHaveLength(26)
+  })
+
   test('brokers that name a log share it; others do not', async () => {
     const [a, b, c] = [
       await connected({ log: 'shared' }),

@@ -249,8 +249,9 @@ function list(group: Group, lane: Lane): void {
     return
   }
   const { owner } = lane
-  // One hot key must not fill a member's whole window.
-  if (owner !== undefined && lane.hands.length >= Math.max(1, owner.window >> 1)) return
+  // One hot key must not fill a member's whole window; and it comes in batches again, not one by one as each is settled.
+  lane.full = owner !== undefined && lane.hands.length >= Math.max(1, owner.window >> (lane.full ? 2 : 1))
+  if (lane.full) return
   lane.listed = owner === undefined ? group.runnable : owner.own
   lane.listed.push(lane)
 }

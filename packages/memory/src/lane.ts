@@ -31,13 +31,24 @@ export interface Lane {
   fence: bigint
   /** Where the lane waits for its turn; an entry in any other ring is a left-over. */
   listed: Ring<Lane> | undefined
+  /** Whether its owner has enough of it in hand for now. */
+  full: boolean
   /** Whether a timer waits for its head to be due. */
   timed: boolean
 }
 
 /** Makes a lane with nothing in it. */
 export function emptyLane(key: string): Lane {
-  return { key, queue: new Ring(), hands: [], owner: undefined, fence: 0n, listed: undefined, timed: false }
+  return {
+    key,
+    queue: new Ring(),
+    hands: [],
+    owner: undefined,
+    fence: 0n,
+    listed: undefined,
+    full: false,
+    timed: false,
+  }
 }
 
 /** The first lane of a ring that really waits there. */

@@ -46,11 +46,11 @@ export function openSource(host: SourceHost, subscription: Subscription): Source
       leases.watch()
       return Promise.resolve(there)
     },
-    async settle(batch) {
+    settle(batch) {
       space.log.activity++
       const answers = batch.map((settlement) => settleOne(member, settlement))
       rouse(group)
-      return answers
+      return Promise.resolve(answers)
     },
     async extend(tokens) {
       return tokens.map((token): Settled => {

@@ -37,6 +37,8 @@ describe('writing', () => {
     [{ toJSON: () => [1] }, '[1]'],
     [{ rows: new Map(), inner: { big: 1n }, toJSON: () => ({ rows: 2 }) }, '{"rows":2}'],
     [Object.assign(Object.create(null), { a: 1 }), '{"a":1}'],
+    // What is inherited is not written, so nothing is wrong with it.
+    [Object.assign(Object.create({ inherited: () => 1 }), { a: 1 }), '{"a":1}'],
     ['\ud800', '"\\ud800"'],
     [-0, '0'],
     [null, 'null'],

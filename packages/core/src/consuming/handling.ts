@@ -65,18 +65,22 @@ export function handling(
     return topic === undefined ? undefined : topicParts(topic)
   }
 
+  // What needs a promise stands in functions of its own: one that makes closures pays for them on every way through it.
   function handle(task: Task): void {
-    if (before.concerns(task))
-      before.go(task).then(
-        (brought) => {
-          if (brought !== 'go') finish(task, brought)
-          // Taken back while it was looked at; at most once it is out of hand by now anyhow.
-          else if (task.over && !atMostOnce) finish(task, 'stale')
-          else begin(task)
-        },
-        (error: unknown) => ends.fault(task, error),
-      )
+    if (before.concerns(task)) lookAt(task)
     else begin(task)
+  }
+
+  function lookAt(task: Task): void {
+    before.go(task).then(
+      (brought) => {
+        if (brought !== 'go') finish(task, brought)
+        // Taken back while it was looked at; at most once it is out of hand by now anyhow.
+        else if (task.over && !atMostOnce) finish(task, 'stale')
+        else begin(task)
+      },
+      (error: unknown) => ends.fault(task, error),
+    )
   }
 
   function begin(task: Task): void {
@@ -88,12 +92,15 @@ export function handling(
       undecodable(task, error)
       return
     }
-    if (body instanceof Promise)
-      body.then(
-        (value) => start(task, value),
-        (error: unknown) => undecodable(task, error),
-      )
+    if (body instanceof Promise) startLater(task, body)
     else start(task, body)
+  }
+
+  function startLater(task: Task, body: Promise<unknown>): void {
+    body.then(
+      (value) => start(task, value),
+      (error: unknown) => undecodable(task, error),
+    )
   }
 
   function undecodable(task: Task, error: unknown): void {
@@ -138,14 +145,17 @@ export function handling(
     else if (effects === undefined) {
       task.session.settleThen(task, { token: task.arrival.token, verdict: 'ack' }, acknowledged)
       ends.settling(task)
-    } else
-      effects
-        .sends()
-        .then((sends) => task.session.atomic(task, sends))
-        .then(
-          (settled) => acknowledged(task, settled),
-          (threw: unknown) => turned(task, { threw }),
-        )
+    } else settleWith(task, effects)
+  }
+
+  function settleWith(task: Task, effects: Capture): void {
+    effects
+      .sends()
+      .then((sends) => task.session.atomic(task, sends))
+      .then(
+        (settled) => acknowledged(task, settled),
+        (threw: unknown) => turned(task, { threw }),
+      )
   }
 
   function acknowledged(task: Task, settled: Settled): void {
@@ -208,12 +218,15 @@ export function handling(
   }
 
   function finish(task: Task, brought: Brought): void {
-    if (task.marked)
-      before.afterwards(task, brought).then(
-        () => ends.ended(task, brought),
-        (error: unknown) => ends.fault(task, error),
-      )
+    if (task.marked) unmark(task, brought)
     else ends.ended(task, brought)
+  }
+
+  function unmark(task: Task, brought: Brought): void {
+    before.afterwards(task, brought).then(
+      () => ends.ended(task, brought),
+      (error: unknown) => ends.fault(task, error),
+    )
   }
 
   return {

@@ -142,12 +142,7 @@ export class Intake {
       if (this.#paused !== undefined) return 'pause'
       const free = this.#work.window - session.inHand.size
       if (free <= 0) {
-        await new Promise<void>((resolve) => {
-          this.#wake = () => {
-            this.#wake = asleep
-            resolve()
-          }
-        })
+        await this.#room()
         continue
       }
       try {
@@ -166,6 +161,16 @@ export class Intake {
       received = 0
       await new Promise<void>((resolve) => setImmediate(resolve))
     }
+  }
+
+  /** Waits for room in a hand that is full, and for all the room that this turn makes: asking for one at a time costs a question for each. */
+  async #room(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = () => {
+        this.#wake = asleep
+        setImmediate(resolve)
+      }
+    })
   }
 
   /** Waits for `resume`; false where the session stayed open. */

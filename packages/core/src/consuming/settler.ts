@@ -9,8 +9,10 @@ export interface Settler<T> {
 
 /** A settler of one source. What the source throws counts as `unknown`: the broker brings it again if it did not hold. */
 export function settler<T>(source: Pick<Source, 'settle'>, answer: (of: T, settled: Settled) => void): Settler<T> {
-  let batch: Settlement[] = []
+  let batch: Settlement[] | undefined
   let owners: T[] = []
+  /** Of the batch that is under way. */
+  let answered: T[] = []
   let scheduled = false
   let underWay = false
   const idle: (() => void)[] = []
@@ -18,32 +20,40 @@ export function settler<T>(source: Pick<Source, 'settle'>, answer: (of: T, settl
   const flush = (): void => {
     scheduled = false
     if (underWay) return
-    if (batch.length === 0) {
+    if (batch === undefined) {
       for (const call of idle.splice(0)) call()
       return
     }
-    const [settlements, answered] = [batch, owners]
-    batch = []
-    owners = []
+    const settlements = batch
+    batch = undefined
+    answered = owners
     underWay = true
-    const finish = (results: readonly Settled[] | undefined): void => {
-      underWay = false
-      for (let i = 0; i < answered.length; i++) answer(answered[i] as T, results?.[i] ?? 'unknown')
-      flush()
-    }
-    source.settle(settlements).then(finish, () => finish(undefined))
+    source.settle(settlements).then(finish, unanswered)
   }
+  const finish = (results: readonly Settled[] | undefined): void => {
+    underWay = false
+    const of = answered
+    for (let i = 0; i < of.length; i++) answer(of[i] as T, results?.[i] ?? 'unknown')
+    flush()
+  }
+  const unanswered = (): void => finish(undefined)
   return {
     settle(settlement, of) {
-      batch.push(settlement)
-      owners.push(of)
+      // Often it is the only one of its turn: a list that is made with it has no room to spare.
+      if (batch === undefined) {
+        batch = [settlement]
+        owners = [of]
+      } else {
+        batch.push(settlement)
+        owners.push(of)
+      }
       if (scheduled || underWay) return
       scheduled = true
       // After all promises of this turn: one batch for everything that the turn finished.
       process.nextTick(flush)
     },
     idle() {
-      if (!underWay && batch.length === 0) return Promise.resolve()
+      if (!underWay && batch === undefined) return Promise.resolve()
       return new Promise((resolve) => idle.push(resolve))
     },
   }

@@ -1,6 +1,6 @@
 // One producer's messages on their way: to the broker, into the caller's transaction, or into the keeper.
 
-import { encodeBody } from '../body.ts'
+import { type EncodedBody, encodeBody } from '../body.ts'
 import type { Runtime } from '../broker/runtime.ts'
 import { newId } from '../driver/id.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
@@ -123,14 +123,16 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
     slot.epoch = flush.begin()
     batcher.watch(slot, extras.signal)
     entrance.enter(door, slot)
-    if (!waits) return
-    encoded
-      .then((bytes) => {
-        fill(draft, bytes, maxBytes)
-        slot.message = draft
-        entrance.encoded(door, slot)
-      })
-      .catch((error: unknown) => batcher.settle(slot, messagingError(error)))
+    if (waits) void fillLater(door, slot, draft, encoded)
+  }
+  async function fillLater(door: Door, slot: Slot, draft: Draft, encoded: Promise<EncodedBody>): Promise<void> {
+    try {
+      fill(draft, await encoded, maxBytes)
+      slot.message = draft
+      entrance.encoded(door, slot)
+    } catch (error) {
+      batcher.settle(slot, messagingError(error))
+    }
   }
   /** What goes elsewhere than into a batch: it has its own deadline. */
   async function aside(draft: Draft, put: () => Promise<Lying>): Promise<Receipt> {
@@ -146,6 +148,13 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
       flush.end(epoch)
     }
   }
+  /** Into the caller's transaction, or into the schedule. */
+  const putAside = (door: Door, body: unknown, draft: Draft, { tx, signal }: Extras): Promise<Receipt> =>
+    aside(draft, async () => {
+      await encode(door, body, draft)
+      if (tx === undefined) return other.toSchedule(door, draft, signal)
+      return (await other.inTransaction(door, [draft], tx, signal))[0] as Lying
+    })
   async function encode(door: Door, body: unknown, draft: Draft): Promise<void> {
     const encoded = encodeBody(door.parts, body, draft)
     const what = `${draft.topic} ${draft.id}: encoding it`
@@ -193,11 +202,7 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
         direct(door, body, draft, extras, resolve, reject)
         return
       }
-      aside(draft, async () => {
-        await encode(door, body, draft)
-        if (tx === undefined) return other.toSchedule(door, draft, signal)
-        return (await other.inTransaction(door, [draft], tx, signal))[0] as Lying
-      }).then(resolve, reject)
+      putAside(door, body, draft, extras).then(resolve, reject)
     },
     /** All of these or none. */
     together(drafts: readonly Draft[], door: Door, signal: AbortSignal | undefined): Promise<readonly Receipt[]> {
