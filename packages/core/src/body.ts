@@ -6,28 +6,15 @@ import { json } from './codec/json.ts'
 import { text } from './codec/text.ts'
 import type { Envelope } from './driver/envelope.ts'
 import { describe, isMessagingError, MessagingError } from './errors.ts'
-import type { Codec, CodecContext, Encoded, MessageHeaders } from './face/messages.ts'
+import type { Codec, CodecContext, Encoded } from './face/messages.ts'
 import { validated } from './schema.ts'
 import type { TopicParts } from './topic.ts'
-
-/** A body as it travels. */
-export interface EncodedBody {
-  readonly bytes: Uint8Array
-  /** What the codec adds to the user's headers. */
-  readonly headers: MessageHeaders | undefined
-  readonly contentType: string
-  readonly version: number | undefined
-}
 
 /**
  * Checks by the schema and encodes. What is written is what the caller gave, not what the schema made of it: the reader's schema
  * starts from the same input.
  */
-export function encodeBody(
-  parts: TopicParts,
-  value: unknown,
-  context: CodecContext,
-): EncodedBody | Promise<EncodedBody> {
+export function encodeBody(parts: TopicParts, value: unknown, context: CodecContext): Encoded | Promise<Encoded> {
   if (parts.schema !== undefined) {
     const checked = validated(parts.schema, value, () => `the body for ${parts.name}`)
     if (checked instanceof Promise) return checked.then(() => encoded(parts, value, context))
@@ -61,21 +48,21 @@ export function decodeBody(parts: TopicParts | undefined, message: Encased): unk
   return accepted(parts, message, value)
 }
 
-function encoded(parts: TopicParts, value: unknown, context: CodecContext): EncodedBody | Promise<EncodedBody> {
+function encoded(parts: TopicParts, value: unknown, context: CodecContext): Encoded | Promise<Encoded> {
   let result: Encoded | Promise<Encoded>
   try {
     result = parts.codec.encode(value, context)
   } catch (cause) {
     throw unwritable(parts, cause)
   }
-  return result instanceof Promise ? encodedLater(parts, result) : packed(parts, result)
+  return result instanceof Promise ? encodedLater(parts, result) : checked(parts, result)
 }
 
-async function encodedLater(parts: TopicParts, result: Promise<Encoded>): Promise<EncodedBody> {
+async function encodedLater(parts: TopicParts, result: Promise<Encoded>): Promise<Encoded> {
   const encoded = await result.catch((cause: unknown) => {
     throw unwritable(parts, cause)
   })
-  return packed(parts, encoded)
+  return checked(parts, encoded)
 }
 
 function unwritable(parts: TopicParts, cause: unknown): MessagingError {
@@ -84,14 +71,11 @@ function unwritable(parts: TopicParts, cause: unknown): MessagingError {
   return new MessagingError('codec', message, { cause })
 }
 
-function packed(parts: TopicParts, result: Encoded): EncodedBody {
-  const { contentType } = parts.codec
-  if (result instanceof Uint8Array) return { bytes: result, headers: undefined, contentType, version: parts.version }
-  if (result?.bytes instanceof Uint8Array)
-    return { bytes: result.bytes, headers: result.headers, contentType, version: parts.version }
+function checked(parts: TopicParts, result: Encoded): Encoded {
+  if (result instanceof Uint8Array || result?.bytes instanceof Uint8Array) return result
   throw new MessagingError(
     'codec',
-    `the codec ${contentType} of ${parts.name} gave no bytes; let encode() return a Uint8Array or { bytes, headers }`,
+    `the codec ${parts.codec.contentType} of ${parts.name} gave no bytes; let encode() return a Uint8Array or { bytes, headers }`,
   )
 }
 

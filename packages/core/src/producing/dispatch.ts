@@ -1,11 +1,10 @@
 // A message as the seam takes it, made of topic, body and options.
-import type { EncodedBody } from '../body.ts'
 import { date, longestMs, ms, object, type Rule, refused, type Shape, show, signal, text, whole } from '../checked.ts'
 import type { Dispatch } from '../driver/envelope.ts'
 import type { Traits } from '../driver/seam.ts'
 import { isOwnHeader } from '../driver/wire.ts'
 import { describe, MessagingError } from '../errors.ts'
-import type { MessageHeaders } from '../face/messages.ts'
+import type { Encoded, MessageHeaders } from '../face/messages.ts'
 import type { PostOptions } from '../face/sending.ts'
 import type { Door } from './entrance.ts'
 
@@ -110,11 +109,11 @@ export function draftOf(
     tag: options?.tag,
     headers: options?.headers === undefined ? noHeaders : headersOf(parts.name, options.headers),
     body: noBody,
-    contentType: undefined,
+    contentType: parts.codec.contentType,
     sentAt: now,
     expiresAt: expiresInMs === undefined ? undefined : Math.ceil((notBefore ?? now) + expiresInMs),
     priority,
-    version: undefined,
+    version: parts.version,
     generation: 0,
     failures: 0,
     history: noHistory,
@@ -147,17 +146,17 @@ export function keyOf(door: Door, body: unknown, given: string | undefined): str
 }
 
 /** Puts the encoded body in; refuses what is too large. */
-export function fill(draft: Draft, encoded: EncodedBody, maxBytes: number): void {
-  const { bytes, headers, contentType, version } = encoded
+export function fill(draft: Draft, encoded: Encoded, maxBytes: number): void {
+  const bytes = encoded instanceof Uint8Array ? encoded : encoded.bytes
   if (bytes.length > maxBytes)
     throw new MessagingError(
       'too-large',
       `the body of ${draft.id} for ${draft.topic} has ${bytes.length} bytes and ${maxBytes} are allowed; pack it with gzip(), raise producer({ maxBytes }), or send a reference to it`,
     )
   draft.body = bytes
-  draft.contentType = contentType
-  draft.version = version
-  if (headers !== undefined) draft.headers = headersOf(draft.topic, { ...draft.headers, ...headers })
+  // Of the codec's own: CloudEvents in binary mode.
+  if (!(encoded instanceof Uint8Array) && encoded.headers !== undefined)
+    draft.headers = headersOf(draft.topic, { ...draft.headers, ...encoded.headers })
 }
 
 /** Epoch ms when it is due; undefined: at once. A time that has passed is now. */

@@ -1,9 +1,10 @@
 // One producer's messages on their way: to the broker, into the caller's transaction, or into the keeper.
 
-import { type EncodedBody, encodeBody } from '../body.ts'
+import { encodeBody } from '../body.ts'
 import type { Runtime } from '../broker/runtime.ts'
 import { newId } from '../driver/id.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
+import type { Encoded } from '../face/messages.ts'
 import type { Receipt, SendOptions } from '../face/sending.ts'
 import type { Transaction } from '../face/stores.ts'
 import { type Draft, draftOf, fill, keyOf, type Reply } from './dispatch.ts'
@@ -125,7 +126,7 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
     entrance.enter(door, slot)
     if (waits) void fillLater(door, slot, draft, encoded)
   }
-  async function fillLater(door: Door, slot: Slot, draft: Draft, encoded: Promise<EncodedBody>): Promise<void> {
+  async function fillLater(door: Door, slot: Slot, draft: Draft, encoded: Promise<Encoded>): Promise<void> {
     try {
       fill(draft, await encoded, maxBytes)
       slot.message = draft
