@@ -91,9 +91,9 @@ export async function kafkaDriver<Client>(
       const { source: spec, group, mode } = subscription
       if (mode === 'shared' && 'name' in spec) {
         try {
-          await outgoing.prepareRetries(spec.name, group)
+          await outgoing.prepareGroup(spec.name, group)
         } catch (error) {
-          throw messagingError(error, `the retry topic of ${spec.name} and ${group} could not be made`)
+          throw messagingError(error, `what ${group} needs beside ${spec.name} could not be made`)
         }
       }
       const mine = clusterMap(client.wire(), clock)

@@ -15,7 +15,7 @@ test('a topic that is not found for one message of a batch is not found for the 
   const route = router({
     cluster: { topic } as ClusterMap,
     names: names('ns'),
-    layout: { makes: false } as Topology,
+    layout: { mode: 'none' } as Topology,
     settings: { maxBytes: 1_000 } as never,
     now: () => 1_800_000_000_000,
   })

@@ -9,7 +9,7 @@ import type { Settings } from './options.ts'
 import { partitionOfKey } from './partitioner.ts'
 import type { Part } from './producer.ts'
 import { letterKey, shelfSettings } from './shelf.ts'
-import type { Topology } from './topology.ts'
+import type { Beside, Topology } from './topology.ts'
 
 /** A batch as parts, one per partition, in order. */
 export interface Routed {
@@ -23,8 +23,11 @@ export interface Routed {
 export interface Router {
   (batch: readonly Dispatch[]): Promise<Routed>
   readonly prepareReplies: () => Promise<void>
-  /** Makes the retry topic that most retries of a group need, so that the first one does not wait for it. */
-  readonly prepareRetries: (topic: string, group: string) => Promise<void>
+  /**
+   * Makes the retry topic that most retries of a group need, so that the first one does not wait for it. Where operators make the topics, it looks for all
+   * that the group may need: better now than when something fails.
+   */
+  readonly prepareGroup: (topic: string, group: string) => Promise<void>
   /** These are gone, and made again when they are needed. */
   readonly forget: (topics: readonly string[]) => void
 }
@@ -60,31 +63,33 @@ export function router(context: RouterContext): Router {
   const made = new Set<string>()
   let turn = Math.floor(Math.random() * 1_024)
 
-  const ensure = async (
-    topic: string,
-    name: string,
-    entries: Readonly<Record<string, string>>,
-    partitions?: number,
-  ): Promise<void> => {
-    if (made.has(name)) return
-    await layout.beside(topic, name, entries, partitions)
-    made.add(name)
+  const ensure = async (topic: string, one: Beside): Promise<void> => {
+    if (made.has(one.name)) return
+    await layout.beside(topic, one)
+    made.add(one.name)
   }
-  const prepareReplies = (): Promise<void> => ensure(names.replies, names.replies, replySettings, 1)
+  const shelfOf = (topic: string, group: string | undefined): Beside => {
+    return { name: names.dead(topic, group), settings: shelfSettings, partitions: 1 }
+  }
+  const retriesOf = (topic: string, group: string): readonly Beside[] =>
+    names.retries(topic, group).map((name) => ({ name, settings: retrySettings }))
+  const replies: Beside = { name: names.replies, settings: replySettings, partitions: 1 }
+  const prepareReplies = (): Promise<void> => ensure(names.replies, replies)
   /** Where a message goes, without its partition; what is missing is made. */
   const destinationOf = async (message: Dispatch, step: number): Promise<Destination> => {
     const topic = names.topic(message.topic)
     if (message.letter !== undefined) {
-      const name = names.dead(message.topic, message.group)
-      await ensure(topic, name, shelfSettings, 1)
-      return { topic: name, partitions: 1, own: 'letter' }
+      const shelf = shelfOf(message.topic, message.group)
+      await ensure(topic, shelf)
+      return { topic: shelf.name, partitions: 1, own: 'letter' }
     }
     if (message.topic.startsWith('~')) {
       await prepareReplies()
       return { topic: names.replies, partitions: 1, own: 'address' }
     }
-    const name = message.group === undefined ? topic : (names.retries(message.topic, message.group).at(step) as string)
-    if (message.group !== undefined) await ensure(topic, name, retrySettings)
+    const retry = message.group === undefined ? undefined : retriesOf(message.topic, message.group).at(step)
+    if (retry !== undefined) await ensure(topic, retry)
+    const { name } = retry ?? { name: topic }
     return { topic: name, partitions: (await cluster.topic(name)).partitions.length, own: undefined }
   }
   const stepOf = ({ group, notBefore }: Dispatch): number => {
@@ -163,14 +168,16 @@ export function router(context: RouterContext): Router {
     turn = Math.max(turn, first + (keyless >> runBits) + 1)
     return { parts, places, results }
   }
-  const prepareRetries = async (topic: string, group: string): Promise<void> => {
-    const [name] = names.retries(topic, group)
-    if (layout.makes && name !== undefined) await ensure(names.topic(topic), name, retrySettings)
+  const prepareGroup = async (topic: string, group: string): Promise<void> => {
+    const [first, ...further] = retriesOf(topic, group)
+    if (first === undefined || layout.mode === 'none') return
+    if (layout.mode === 'declare') await ensure(names.topic(topic), first)
+    else await layout.verify(names.topic(topic), [first, ...further, shelfOf(topic, group)])
   }
   const forget = (topics: readonly string[]): void => {
     for (const topic of topics) made.delete(topic)
   }
-  return Object.assign(route, { prepareReplies, prepareRetries, forget })
+  return Object.assign(route, { prepareReplies, prepareGroup, forget })
 }
 
 function tooLarge({ id, body }: Dispatch, most: number): MessagingError {

@@ -12,7 +12,7 @@ import type { Topology } from './topology.ts'
 import { type TransactionalProducer, transactionalProducer } from './transactions.ts'
 
 /** Everything that a driver sends: batches, transactions of consumers, tombstones of shelves. */
-export interface Sending extends Pick<Driver, 'send'>, Pick<Router, 'prepareReplies' | 'prepareRetries' | 'forget'> {
+export interface Sending extends Pick<Driver, 'send'>, Pick<Router, 'prepareReplies' | 'prepareGroup' | 'forget'> {
   /** To the one partition of a topic of ours. */
   write(topic: string, records: readonly KafkaRecord[], signal: AbortSignal): Promise<void>
   readonly transact: Transact
@@ -75,7 +75,7 @@ export function sending(context: SendingContext): Sending {
     `posthorn.-.${group}.-.${topic}.-.${partition}`
   return {
     prepareReplies: route.prepareReplies,
-    prepareRetries: route.prepareRetries,
+    prepareGroup: route.prepareGroup,
     forget: route.forget,
     transact: {
       fence: (group, of, signal) => transactional(idOf(group, of)).fence(signal),

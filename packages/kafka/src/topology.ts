@@ -6,13 +6,23 @@ import { faultOf, messagingError, moved, passes } from './errors.ts'
 import type { Names } from './names.ts'
 import type { KafkaMapping, Settings } from './options.ts'
 
+/** A topic of ours beside another. */
+export interface Beside {
+  readonly name: string
+  readonly settings: Readonly<Record<string, string>>
+  /** Undefined: as many as the other one has. */
+  readonly partitions?: number | undefined
+}
+
 /** Makes and verifies topics. */
 export interface Topology {
-  /** Whether it makes what is missing. */
-  readonly makes: boolean
+  /** Whether it makes what is missing, looks for it, or believes that it is there. */
+  readonly mode: 'declare' | 'check' | 'none'
   declare(topic: TopicSpec): Promise<void>
-  /** Makes a topic of ours beside another, with as many partitions as that one has, unless it is there. Whether it was made now. */
-  beside(topic: string, name: string, settings: Readonly<Record<string, string>>, partitions?: number): Promise<boolean>
+  /** Makes it unless it is there. Whether it was made now. */
+  beside(topic: string, one: Beside): Promise<boolean>
+  /** Refuses, with the commands that make them, where some of these are not there. */
+  verify(topic: string, all: readonly Beside[]): Promise<void>
 }
 
 /** What it needs. */
@@ -97,21 +107,35 @@ export function topology({ cluster, names, settings, mode, appeared }: TopologyC
       )
     if (fewest < actual) throw tooFew(`needs ${actual} in sync to acknowledge anything`)
   }
+  const partitionsOf = async (topic: string, { partitions }: Beside): Promise<number> =>
+    partitions ?? (await cluster.patiently({}, () => cluster.topic(topic))).partitions.length
+  const verifyAll = async (topic: string, all: readonly Beside[]): Promise<void> => {
+    const commands: string[] = []
+    for (const one of all)
+      if (!(await cluster.exists(one.name)))
+        commands.push(creating(one.name, await partitionsOf(topic, one), one.settings))
+    if (commands.length > 0)
+      throw new MessagingError(
+        'not-found',
+        `topics beside ${topic} are not there; run: ${commands.join('; ')} (or connect with topology 'declare')`,
+      )
+  }
   return {
-    makes: mode === 'declare',
+    mode,
     async declare(spec) {
       names.map(spec.name, spec.on)
       if (mode === 'none') return
       const name = names.topic(spec.name)
+      const retention: Readonly<Record<string, string>> =
+        spec.retentionMs === undefined ? {} : { 'retention.ms': String(spec.retentionMs) }
       try {
         if (!(await cluster.exists(name))) {
           const mapped = (spec.on as KafkaMapping | undefined)?.topic !== undefined
           if (mode === 'check' || mapped)
             throw new MessagingError(
               'not-found',
-              `topic ${name} does not exist; create it with ${spec.partitions} partitions${mapped ? '' : ", or connect with topology 'declare'"}`,
+              `topic ${name} does not exist; run: ${creating(name, spec.partitions, retention)}${mapped ? '' : " (or connect with topology 'declare')"}`,
             )
-          const retention = spec.retentionMs === undefined ? {} : { 'retention.ms': String(spec.retentionMs) }
           await make(name, spec.partitions, retention)
         }
         await verify(spec, await cluster.topic(name))
@@ -119,16 +143,22 @@ export function topology({ cluster, names, settings, mode, appeared }: TopologyC
         throw messagingError(error, `topic ${name} could not be declared`)
       }
     },
-    async beside(topic, name, entries, partitions) {
-      if (await cluster.exists(name)) return false
-      if (mode !== 'declare')
-        throw new MessagingError(
-          'not-found',
-          `topic ${name} does not exist; create it with as many partitions as ${topic} has, or connect with topology 'declare'`,
-        )
-      return make(name, partitions ?? (await cluster.topic(topic)).partitions.length, entries)
+    async beside(topic, one) {
+      if (mode !== 'declare') {
+        await verifyAll(topic, [one])
+        return false
+      }
+      if (await cluster.exists(one.name)) return false
+      return make(one.name, await partitionsOf(topic, one), one.settings)
     },
+    verify: verifyAll,
   }
+}
+
+/** The command that makes a topic. */
+function creating(topic: string, partitions: number, settings: Readonly<Record<string, string>>): string {
+  const configs = Object.entries(settings).map(([name, value]) => ` --config ${name}=${value}`)
+  return `kafka-topics.sh --create --topic ${topic} --partitions ${partitions}${configs.join('')}`
 }
 
 /** The command that changes a topic's setting. */
