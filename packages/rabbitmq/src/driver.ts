@@ -44,7 +44,7 @@ export const maxBytes = 16 * 1_048_576 - 65_536
 /** Opens the sending connection; the consuming one follows with the first subscription. */
 export async function connectTo(settings: RabbitSettings, context: DriverContext): Promise<Driver<RabbitClient>> {
   const names = namesIn(context.namespace)
-  const routes = routesOf(names)
+  const routes = routesOf(names, settings.queueType !== 'classic')
   const { clock } = context
   let over = false
   const links = openLinks(settings, context, (reason) => sender.block(reason))

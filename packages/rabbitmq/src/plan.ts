@@ -228,6 +228,9 @@ export function levelPlan(names: Names, level: number, tended: boolean): readonl
   ]
 }
 
+/** A classic queue keeps messages apart up to here, and takes what is higher for this. */
+const highestPriority = 9
+
 /** Arguments of a group's queue: what the broker takes out of it goes on the shelf, or with its routing key to `lost`. */
 function groupQueue(settings: RabbitSettings, plan: GroupPlan, shelf: string | undefined, lost = ''): Args {
   const { queueType, maxLength, overflow, queueArguments } = settings
@@ -236,7 +239,7 @@ function groupQueue(settings: RabbitSettings, plan: GroupPlan, shelf: string | u
       ? // What is pushed out is dead-lettered at most once: the broker does not wait for room elsewhere then.
         { ...quorum, 'x-dead-letter-strategy': overflow === 'reject' ? 'at-least-once' : 'at-most-once' }
       : { 'x-queue-type': 'classic' }),
-    ...(queueType === 'classic' && plan.priority !== undefined ? { 'x-max-priority': plan.priority } : {}),
+    ...(queueType === 'classic' && plan.priority !== undefined ? { 'x-max-priority': highestPriority } : {}),
     'x-dead-letter-exchange': lost,
     ...(shelf === undefined ? {} : { 'x-dead-letter-routing-key': shelf }),
     'x-overflow': overflow === 'reject' ? 'reject-publish' : 'drop-head',

@@ -45,10 +45,12 @@ interface TopicRoute {
   readonly exchange: string
   /** Routing keys by lane. */
   readonly keys: readonly string[]
+  /** Whether its queues know of priorities. */
+  readonly priorities: boolean
 }
 
-/** Empty routes. */
-export function routesOf(names: Names): Routes {
+/** Empty routes; `always`: queues know of priorities also where their topic says nothing of them. */
+export function routesOf(names: Names, always: boolean): Routes {
   const topics = new Map<string, TopicRoute>()
   const groups = new Map<string, GroupQueues>()
   const patterns: { readonly pattern: string; readonly group: string; readonly queue: string }[] = []
@@ -94,6 +96,7 @@ export function routesOf(names: Names): Routes {
           mapping === undefined
             ? Array.from({ length: partitions }, (_, lane) => names.key(name, lane))
             : [mapping.exchange === undefined ? (mapping.queue ?? mapping.stream ?? '') : (mapping.routingKey ?? '')],
+        priorities: always || mapping !== undefined || spec.priority !== undefined,
       })
     },
     addGroup: (topic, group, queues) => void groups.set(`${topic}\n${group}`, queues),
@@ -139,6 +142,11 @@ export function routesOf(names: Names): Routes {
         if (descent === undefined) return { exchange: '', key: names.address(topic) }
         throw new MessagingError('unsupported', `message ${message.id}: what goes to the address ${topic} cannot wait`)
       }
+      if (message.priority !== undefined && !route.priorities)
+        throw new MessagingError(
+          'unsupported',
+          `message ${message.id}: classic queues have priorities only where they are made with them; say topic('${topic}', { priority }), which is that of messages that name none`,
+        )
       const lane = laneOf(message, route.mapping === undefined ? route.keys.length : 1)
       if (descent === undefined) return { exchange: route.exchange, key: route.keys[lane] as string }
       if (route.mapping !== undefined)

@@ -130,7 +130,7 @@ export interface TopicSpec {
   readonly retentionMs: number | undefined
   /** Whether messages have keys. */
   readonly keyed: boolean
-  /** Highest priority in use; undefined where none is. */
+  /** Of messages that name none; undefined: the topic says nothing of priorities. */
   readonly priority: number | undefined
   /** The user's `on[adapter]`: what already exists and who reads it. */
   readonly on: unknown
