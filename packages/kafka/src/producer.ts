@@ -44,6 +44,8 @@ interface Flight {
   readonly of: number
   readonly key: string
   result: BatchResult | undefined
+  /** Written, and not answered yet. */
+  underWay: boolean
   /** Whether some try of it may have been stored. */
   doubtful: boolean
   last: Fault | undefined
@@ -72,10 +74,11 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
     identity = undefined
     sequences = new Map()
   }
-  /** One try of these, each of another partition. */
-  const attempt = async (flights: readonly Flight[]): Promise<void> => {
-    identity ??= await cluster.wire.initProducer(undefined, undefined, 60_000)
-    const producer = identity
+  /** One try of these, each of another partition. Once its time is over it writes nothing: what is sent meanwhile may not be overtaken by it. */
+  const attempt = async (flights: readonly Flight[], signal: AbortSignal): Promise<void> => {
+    const producer = identity ?? (await cluster.wire.initProducer(undefined, undefined, 60_000))
+    if (signal.aborted) return
+    identity = producer
     const nodes = new Map<number, Flight[]>()
     for (const flight of flights) {
       try {
@@ -85,9 +88,11 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
         conclude(producer, flight, faultOf(error), undefined)
       }
     }
+    if (signal.aborted) return
     await Promise.all(
       [...nodes].map(async ([node, some]) => {
         try {
+          for (const flight of some) flight.underWay = true
           const answers = await cluster.wire.produce(node, {
             identity: producer,
             transactionalId: undefined,
@@ -114,6 +119,7 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
     offset: number | undefined,
   ): void => {
     const { piece, key } = flight
+    flight.underWay = false
     if (fault === undefined || fault.type === 'DUPLICATE_SEQUENCE_NUMBER') {
       if (producer === identity) sequences.set(key, ((sequences.get(key) ?? 0) + piece.records.length) % 0x80000000)
       flight.result = { ok: true, offset: fault === undefined ? offset : undefined }
@@ -153,14 +159,14 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
         if (tries > 0) await pause(clock, spread(Math.min(50 * 2 ** tries, 1_000)), signal)
         if (signal.aborted) break
         const producer = identity
-        const under = attempt(open).catch((error: unknown) => {
+        const under = attempt(open, signal).catch((error: unknown) => {
           // No producer id: nothing was written.
           const fault = faultOf(error)
           if (fault.kind === 'connection' || fault.kind === 'refused') report(fault)
           for (const flight of open) conclude(undefined, flight, fault, undefined)
         })
         if (await aborted(under, signal)) {
-          for (const flight of open) flight.doubtful = true
+          for (const flight of open) if (flight.underWay) flight.doubtful = true
           break
         }
         // A new producer id while some of the batch lies under the old one: those that are open may not be repeated.
@@ -183,7 +189,7 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
 
 function flightOf(piece: Piece, of: number): Flight {
   const key = `${piece.partition}/${piece.topic}`
-  return { piece, of, key, result: undefined, doubtful: false, last: undefined }
+  return { piece, of, key, result: undefined, underWay: false, doubtful: false, last: undefined }
 }
 
 /** Of what is open, what may go out: of each partition the first. */

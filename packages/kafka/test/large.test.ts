@@ -24,7 +24,8 @@ describe.each(clients)('%s', (client) => {
     await driver.declare(topic, signal())
     const results = await driver.send(many(), { signal: signal(), atomic: true })
     expect(results.map((result) => (result.ok ? result.position : result.error.message))).toEqual(places)
-    expect(await log(driver, topic)).toEqual(bodies)
+    // It counts when the commit is decided, and is read when its partitions have been told.
+    await expect.poll(() => log(driver, topic), { timeout: 10_000 }).toEqual(bodies)
   })
 
   test('where a topic takes less than we thought, what is too large by itself is refused, and nothing beside it', async () => {
