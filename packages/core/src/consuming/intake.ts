@@ -31,6 +31,11 @@ const final = ['unsupported', 'invalid', 'unauthorized', 'closed'] as const
 /** Messages after which timers and sockets have their turn: a source that always has something would starve them. */
 const mostInATurn = 1_000
 
+/** Room of this part of the window is worth a question of its own. */
+const worthAsking = 8
+
+const turnEnded = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 /** Nobody waits. */
 const asleep = (): void => {}
 
@@ -142,7 +147,7 @@ export class Intake {
       if (this.#paused !== undefined) return 'pause'
       const free = this.#work.window - session.inHand.size
       if (free <= 0) {
-        await this.#room()
+        await this.#room(session)
         continue
       }
       try {
@@ -159,18 +164,20 @@ export class Intake {
       }
       if (received < mostInATurn) continue
       received = 0
-      await new Promise<void>((resolve) => setImmediate(resolve))
+      await turnEnded()
     }
   }
 
-  /** Waits for room in a hand that is full, and for all the room that this turn makes: asking for one at a time costs a question for each. */
-  async #room(): Promise<void> {
+  /** Waits for room in a hand that is full; where that is little, for all that this turn makes: asking for one at a time costs a question for each. */
+  async #room(session: Session): Promise<void> {
+    const { window } = this.#work
     await new Promise<void>((resolve) => {
       this.#wake = () => {
         this.#wake = asleep
-        setImmediate(resolve)
+        resolve()
       }
     })
+    if (window - session.inHand.size < window / worthAsking) await turnEnded()
   }
 
   /** Waits for `resume`; false where the session stayed open. */
