@@ -43,12 +43,22 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   let plain: Sender | undefined
   const sender = (): Sender => (plain ??= createProducer(runtime))
   const requests = requester(runtime, sender)
-  const kept = <T>(beginning: Promise<readonly [T, Engine]>, kind: string, source: Source): Promise<T> => {
+  const kept = <T>(
+    beginning: Promise<readonly [T, Engine]>,
+    kind: 'consumer' | 'responder' | 'replay',
+    source: Source,
+    group?: string,
+  ): Promise<T> => {
     const begun = beginning.then(([given, engine]) => {
-      const name = `${kind} ${nameOf(source)}`
+      const name = `${kind} ${nameOf(source)}${group === undefined ? '' : ` of group ${group}`}`
       givenUp.delete(name)
       engines.set(engine, name)
-      engine.done.catch((error: unknown) => givenUp.set(name, describe(error))).finally(() => engines.delete(engine))
+      engine.done
+        .catch((error: unknown) => {
+          // A replay is somebody's errand, who hears of its end.
+          if (kind !== 'replay') givenUp.set(name, describe(error))
+        })
+        .finally(() => engines.delete(engine))
       return given
     })
     opening.add(begun)
@@ -100,8 +110,8 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       runtime.open('producer')
       return createProducer(runtime, options)
     },
-    consume: async (source: Source, options: never, handler: never) =>
-      kept(consume(runtime, source, options, handler), 'consumer', source),
+    consume: async (source: Source, options: { readonly group?: string }, handler: never) =>
+      kept(consume(runtime, source, options as never, handler), 'consumer', source, options?.group),
     pull: (source: Source, options: never) => pull(runtime, source, options),
     request: requests.request,
     respond: async (source: Source, options: never, handler: never) =>

@@ -68,7 +68,10 @@ it('health says why it does not flow while its source cannot be opened again, an
   rig.lose('unavailable')
   await expect
     .poll(() => rig.broker.health())
-    .toEqual({ ok: false, checks: [{ name: 'consumer orders', ok: false, detail: 'refused as unavailable' }] })
+    .toEqual({
+      ok: false,
+      checks: [{ name: 'consumer orders of group g', ok: false, detail: 'refused as unavailable' }],
+    })
   rig.admit()
   await expect.poll(() => rig.opened, { timeout: 10_000 }).toBe(2)
   expect((await rig.broker.health()).ok).toBe(true)
@@ -82,7 +85,13 @@ it('one that had to give up is not forgotten by health before another begins in 
   await expect(done).rejects.toMatchObject({ code: 'unauthorized' })
   expect(await rig.broker.health()).toEqual({
     ok: false,
-    checks: [{ name: 'consumer orders', ok: false, detail: 'it has ended: MessagingError: refused as unauthorized' }],
+    checks: [
+      {
+        name: 'consumer orders of group g',
+        ok: false,
+        detail: 'it has ended: MessagingError: refused as unauthorized',
+      },
+    ],
   })
   rig.admit()
   await rig.broker.consume(orders, { group: 'g' }, async () => {})
