@@ -5,7 +5,7 @@ import type { Driver } from '@posthorn/core/driver'
 import { planOf, systemClock } from '@posthorn/core/driver'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type KafkaOptions, kafka, type SaslOptions } from '../src/index.ts'
-import { clients, log, message, topicOf } from './stand.ts'
+import { bodies, clients, eat, log, message, open, topicOf } from './stand.ts'
 
 const topic = topicOf({ partitions: 1 })
 const signal = (): AbortSignal => AbortSignal.timeout(20_000)
@@ -29,6 +29,8 @@ async function roundTrip(driver: Driver): Promise<void> {
   const [result] = await driver.send([message(1)], { signal: signal() })
   expect(result?.ok).toBe(true)
   expect(await log(driver, topic)).toEqual(['1'])
+  // A group has connections of its own.
+  expect(bodies(await eat(await open(driver, topic), 1))).toEqual(['1'])
 }
 
 const { username, password } = await (async () => {
