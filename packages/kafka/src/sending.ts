@@ -95,7 +95,9 @@ export function sending(context: SendingContext): Sending {
       const work = control.atomic === true ? together(batch, signal) : each(batch, signal)
       const results = work.catch((error: unknown) => failed(messagingError(error, 'the batch was not sent')))
       if (!(await aborted(results, within(signal, clock)))) return results
-      return failed(new MessagingError('timeout', 'the batch got no answer in time', { outcome: 'unknown' }))
+      // The idempotent producer answers by itself: what it has not begun by now it does not write any more.
+      const outcome = control.atomic === true ? 'unknown' : 'failed'
+      return failed(new MessagingError('timeout', 'the batch got no answer in time', { outcome }))
     },
   }
 }

@@ -76,23 +76,29 @@ describe.each(clients)('%s behind the port', (client) => {
     expect(await log(direct, topic)).toEqual(['0', '1', '2', '3'])
   })
 
-  test('what was not written by its deadline has failed, and is not written later', { timeout: 60_000 }, async () => {
-    const namespace = name()
-    const direct = await connect(namespace, { client })
-    await direct.declare(topic, AbortSignal.timeout(10_000))
-    const proxy = await proxied()
-    const driver = await connect(namespace, { client, brokers: `127.0.0.1:${proxy.port}` })
-    await driver.declare(topic, AbortSignal.timeout(10_000))
-    // It has no producer id yet, and is not told one in time.
-    proxy.freeze('down')
-    const [result] = await driver.send([message(1)], { signal: AbortSignal.timeout(1_000) })
-    expect(result).toMatchObject({ ok: false, error: { outcome: 'failed' } })
-    await proxy.restore()
-    const [next] = await driver.send([message(2)], { signal: AbortSignal.timeout(20_000) })
-    expect(next).toMatchObject({ ok: true })
-    await driver.close()
-    expect(await log(direct, topic)).toEqual(['2'])
-  })
+  test.each([
+    ['a producer id', true],
+    ['where its topic lies', false],
+  ])(
+    'what waited for %s until its deadline has failed, and is not written later',
+    { timeout: 60_000 },
+    async (_, known) => {
+      const namespace = name()
+      const direct = await connect(namespace, { client })
+      await direct.declare(topic, AbortSignal.timeout(10_000))
+      const proxy = await proxied()
+      const driver = await connect(namespace, { client, brokers: `127.0.0.1:${proxy.port}` })
+      if (known) await driver.declare(topic, AbortSignal.timeout(10_000))
+      proxy.freeze('down')
+      const [result] = await driver.send([message(1)], { signal: AbortSignal.timeout(1_000) })
+      expect(result).toMatchObject({ ok: false, error: { outcome: 'failed' } })
+      await proxy.restore()
+      const [next] = await driver.send([message(2)], { signal: AbortSignal.timeout(20_000) })
+      expect(next).toMatchObject({ ok: true })
+      await driver.close()
+      expect(await log(direct, topic)).toEqual(['2'])
+    },
+  )
 
   test('nobody there: a send fails by its deadline, as not written', { timeout: 60_000 }, async () => {
     const namespace = name()
