@@ -1,12 +1,13 @@
 // Each way in which amqplib or the broker fails whoever uses them as they come: shown first, then held against the driver.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ensure } from '@posthorn/brokers'
-import type { SendResult } from '@posthorn/core/driver'
+import { type SendResult, systemClock } from '@posthorn/core/driver'
 import { faultProxy } from '@posthorn/testkit'
 import { type ChannelModel, connect } from 'amqplib'
 import { describe, expect, it } from 'vitest'
 import { publisherOn } from './confirms.ts'
 import { namesIn } from './names.ts'
+import { openTap } from './tap.ts'
 import { fixtureOn } from './testing/fixture.ts'
 
 const url = await ensure('rabbitmq')
@@ -145,7 +146,7 @@ describe('consuming', () => {
     await channel.deleteQueue(names.queue(topic.name, 'g'))
     await expect(source.receive(1, AbortSignal.timeout(5_000))).rejects.toMatchObject({ code: 'unavailable' })
     // Naively there is a null, and silence ever after.
-    expect(came).toEqual([null])
+    await expect.poll(() => came).toEqual([null])
     await source.close()
     await driver.declare(topic, forever)
     const next = await fixture.open(driver, topic)
@@ -221,6 +222,40 @@ describe('consuming', () => {
     await expect(source.receive(1, AbortSignal.timeout(6_000))).rejects.toMatchObject({ code: 'unavailable' })
     expect((await driver.health()).some(({ ok }) => !ok)).toBe(true)
     expect(events).toContain('disconnected')
+  })
+
+  it('does not wait for ever for a queue that does not answer, as one without a leader', async () => {
+    const { proxy, at } = await proxied()
+    const driver = await fixture.connect()
+    const topic = fixture.topic()
+    await driver.declare(topic, forever)
+    const channels = [await (await naive(at)).createChannel(), await (await naive(at)).createChannel()] as const
+    const queue = names.queue(topic.name, 'g')
+    proxy.freeze()
+    expect(
+      await settledWithin(
+        channels[0].consume(queue, () => {}),
+        1_000,
+      ),
+    ).toBe(false)
+    const opening = openTap({
+      channel: channels[1],
+      // Ten times as fast.
+      clock: { ...systemClock, after: (ms, call, options) => systemClock.after(ms / 10, call, options) },
+      names,
+      queue,
+      prefetch: 1,
+      topic: topic.name,
+      counted: true,
+      single: false,
+      own: false,
+      arrived: () => {},
+      died: () => {},
+    })
+    await expect(opening).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining(`consuming from queue ${queue}: no answer within`),
+    })
   })
 
   it('closes within its time with nobody at the other end', async () => {

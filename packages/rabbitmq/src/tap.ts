@@ -4,7 +4,7 @@ import { within } from './connection.ts'
 import { arrivalOf } from './convert.ts'
 import { gone, translated, unavailable } from './errors.ts'
 import type { Names } from './names.ts'
-import { closeQuietly, flushed } from './topology.ts'
+import { answered, closeQuietly, flushed } from './topology.ts'
 
 /** Names one delivery: its tag holds on its tap's channel only. */
 export interface Token {
@@ -177,8 +177,9 @@ export async function openTap(options: TapOptions): Promise<Tap> {
   }
   let consumerTag: string | undefined
   try {
-    await channel.prefetch(options.prefetch)
-    ;({ consumerTag } = await channel.consume(queue, deliver, options.consume ?? {}))
+    const asking = channel.prefetch(options.prefetch).then(() => channel.consume(queue, deliver, options.consume ?? {}))
+    // A queue without a leader never answers.
+    consumerTag = (await answered(asking, about, clock)).consumerTag
   } catch (error) {
     end()
     closeQuietly(channel)

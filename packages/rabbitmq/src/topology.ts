@@ -42,7 +42,7 @@ async function onOwn<C extends Channel, T>(
   let channel: C | undefined
   let why: unknown
   let over = false
-  const run = async (): Promise<{ readonly value: T }> => {
+  const run = async (): Promise<T> => {
     const model = await link.model()
     const made = await make(model).catch((error: unknown) => {
       throw translated(error, about)
@@ -53,7 +53,7 @@ async function onOwn<C extends Channel, T>(
     channel = made
     if (over) closeQuietly(made)
     try {
-      return { value: await work(made) }
+      return await work(made)
     } catch (error) {
       // What is asked of a channel that has ended says only that: it ended for a reason.
       throw error instanceof MessagingError ? error : translated(why ?? error, about)
@@ -65,14 +65,23 @@ async function onOwn<C extends Channel, T>(
     signal.addEventListener('abort', stop, { once: true })
   })
   try {
-    const done = await Promise.race([within(run(), answerMs, clock), stopped])
-    if (done === undefined) throw new MessagingError('unavailable', `${about}: no answer within ${answerMs} ms`)
-    return done.value
+    return await Promise.race([answered(run(), about, clock), stopped])
   } finally {
     over = true
     signal.removeEventListener('abort', stop)
     closeQuietly(channel)
   }
+}
+
+/** What the broker answers; `unavailable` where it does not in time. */
+export async function answered<T>(asking: Promise<T>, about: string, clock: Clock): Promise<T> {
+  const answer = await within(
+    asking.then((value) => ({ value })),
+    answerMs,
+    clock,
+  )
+  if (answer === undefined) throw new MessagingError('unavailable', `${about}: no answer within ${answerMs} ms`)
+  return answer.value
 }
 
 /** Closes a channel without waiting and without complaint: it may be closed already, or have nobody at the other end. */
