@@ -82,8 +82,16 @@ export function isMessagingError<C extends ErrorCode = ErrorCode>(
   error: unknown,
   ...codes: readonly C[]
 ): error is MessagingError & { readonly code: C } {
-  if (typeof error !== 'object' || error === null || (error as Record<symbol, unknown>)[brand] !== true) return false
-  return codes.length === 0 || codes.includes((error as MessagingError).code as C)
+  return isBranded(error, brand) && (codes.length === 0 || codes.includes((error as MessagingError).code as C))
+}
+
+/** Whether an error bears a mark of ours. What was thrown may be anything, a proxy that lets nobody look included. */
+export function isBranded(error: unknown, mark: symbol): boolean {
+  try {
+    return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[mark] === true
+  } catch {
+    return false
+  }
 }
 
 /** Most that is shown of an object that was thrown: characters, values, and entries of one list or object. */
@@ -108,9 +116,9 @@ function content(error: object): string {
 
 /** One line of what went wrong, whatever was thrown. */
 export function describe(error: unknown): string {
-  if (error instanceof Error) return error.message === '' ? error.name : `${error.name}: ${error.message}`
   if (error === undefined) return 'undefined was thrown'
   try {
+    if (error instanceof Error) return error.message === '' ? error.name : `${error.name}: ${error.message}`
     const text = String(error)
     return typeof error === 'object' && text === '[object Object]' ? content(error as object) : text
   } catch {

@@ -1,5 +1,6 @@
 import { exponential } from './backoff.ts'
 import { callable, checkOptions, type Shape, whole } from './checked.ts'
+import { isBranded } from './errors.ts'
 import { extension, type RetryPolicy } from './extension.ts'
 import type { Backoff, ConsumeExtension } from './face/extending.ts'
 
@@ -16,7 +17,7 @@ export class Unrecoverable extends Error {
 
 /** Whether trying again is pointless by the thrower's own word; of any copy of the package. */
 export function isUnrecoverable(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[brand] === true
+  return isBranded(error, brand)
 }
 
 /** What happens to a failing handler where nobody says otherwise. */

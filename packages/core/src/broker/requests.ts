@@ -191,19 +191,26 @@ export async function respond(
   const engine = await startEngine(runtime, settings, async (delivery) => {
     const { replyTo, correlationId } = arrivalOf(delivery) ?? {}
     let contentType: string = json.contentType
-    let answer: unknown
+    let body: Uint8Array
     try {
-      answer = await handler(delivery as Delivery<never>)
+      let answer: unknown = await handler(delivery as Delivery<never>)
       if (schema !== undefined) answer = await validated(schema, answer, 'the answer')
+      body = await written(delivery, answer ?? null)
     } catch (error) {
       contentType = failureType
-      answer = { error: describe(error).slice(0, 1_000) }
+      body = await written(delivery, { error: describe(error).slice(0, 1_000) })
     }
     // Asked by somebody who wants no answer: it was handled all the same.
-    if (replyTo !== undefined) await reply(runtime, replyTo, correlationId, contentType, answer ?? null)
+    if (replyTo !== undefined) await reply(runtime, replyTo, correlationId, contentType, body)
     return ack()
   })
   return [consumerOf(runtime, settings, engine), engine]
+}
+
+/** An answer as it travels; what JSON cannot carry fails here, while whoever asked can still be told. */
+async function written({ id, topic, headers }: Delivery, answer: unknown): Promise<Uint8Array> {
+  const encoded = await json.encode(answer, { id, topic, headers })
+  return encoded instanceof Uint8Array ? encoded : encoded.bytes
 }
 
 async function reply(
@@ -211,19 +218,16 @@ async function reply(
   replyTo: string,
   correlationId: string | undefined,
   contentType: string,
-  answer: unknown,
+  body: Uint8Array,
 ): Promise<void> {
   const id = newId(runtime.clock.now())
-  const context = { id, topic: replyTo, headers: {} }
-  let encoded = json.encode(answer, context)
-  if (encoded instanceof Promise) encoded = await encoded
   const dispatch: Dispatch = {
     id,
     topic: replyTo,
     key: undefined,
     tag: undefined,
     headers: {},
-    body: encoded instanceof Uint8Array ? encoded : encoded.bytes,
+    body,
     contentType,
     sentAt: runtime.clock.now(),
     expiresAt: undefined,

@@ -1,4 +1,5 @@
 import type { Clock } from '../driver/clock.ts'
+import { MessagingError } from '../errors.ts'
 import type { BatchOptions, Delivery, HandleBatch, Verdict } from '../face/handling.ts'
 import { type Answer, type Chain, verdictOf } from './handling.ts'
 
@@ -73,6 +74,15 @@ async function deliver(handle: HandleBatch<unknown>, batch: readonly Waiting[]):
   } catch (error) {
     if (batch.length === 1) batch[0]?.reject(error)
     else for (const each of batch) await deliver(handle, [each])
+    return
+  }
+  if (Array.isArray(answer) && answer.length !== batch.length) {
+    // Which of them is whose nobody knows.
+    const error = new MessagingError(
+      'invalid',
+      `the handler returned ${answer.length} verdicts for ${batch.length} messages; return one for each, in their order, or one for all`,
+    )
+    for (const each of batch) each.reject(error)
     return
   }
   for (let i = 0; i < batch.length; i++) {

@@ -7,7 +7,7 @@ import { innerOf, type Subscribed } from '../extension.ts'
 import type { Middleware, Next } from '../face/extending.ts'
 import type { BatchOptions, Delivery, HandleBatch, Verdict } from '../face/handling.ts'
 import { type Batched, batched } from './batches.ts'
-import { type Chain, verdictOf } from './handling.ts'
+import { type Answers, type Chain, verdictOf } from './handling.ts'
 import { Intake } from './intake.ts'
 import { session } from './session.ts'
 import { type Settings, subscribed } from './settings.ts'
@@ -49,7 +49,7 @@ export async function startEngine(
   let failure: unknown
   const stopping = new AbortController()
   const known = subscribed(runtime, settings, typeof handler !== 'function', stopping.signal)
-  const { chain, batch } = chainOf(settings, known, handler, runtime.clock)
+  const { batch, ...chain } = chainOf(settings, known, handler, runtime.clock)
   const bench = new Workbench(runtime, settings, chain, (error) => {
     failure ??= error
     intake.stop()
@@ -95,7 +95,7 @@ function chainOf(
   known: Subscribed,
   handler: Chain | BatchHandler,
   clock: Clock,
-): { readonly chain: Chain; readonly batch: Batched | undefined } {
+): { readonly chain: Chain; readonly answers: Answers; readonly batch: Batched | undefined } {
   const many = typeof handler === 'function' ? undefined : handler
   const innermost = settings.use.at(-1)
   const around = many === undefined || innermost === undefined ? undefined : innerOf(innermost).bindBatch?.(known)
@@ -103,7 +103,9 @@ function chainOf(
     .slice(0, around === undefined ? undefined : -1)
     .map((each): Middleware<Delivery, Verdict> => innerOf(each).bind?.(known) ?? each.consume)
   const batch = many && batched(clock, many.options, around?.(many.handle) ?? many.handle)
-  return { chain: wrapped(middlewares, batch?.collect ?? (handler as Chain)), batch }
+  const collects = batch?.collect ?? (handler as Chain)
+  const chain = wrapped(middlewares, collects)
+  return { chain, answers: chain !== collects ? 'extensions' : batch === undefined ? 'handler' : 'batch', batch }
 }
 
 /** Middlewares see verdicts only; where none looks, the handler's answer needs no wrapping. */

@@ -38,6 +38,9 @@ export interface Answer {
   then(resolve: (verdict: Verdict | void) => void, reject: (error: unknown) => void): unknown
 }
 
+/** Who answers at the end of a chain: the user's handler itself, what collects for a batch, or the outermost of the extensions. */
+export type Answers = 'handler' | 'batch' | 'extensions'
+
 /**
  * One message through decoding, middlewares and handler, to what is done about its outcome. The usual way (decoded at once, acknowledged) makes no
  * promise but the handler's: each would cost as much as the rest.
@@ -45,7 +48,7 @@ export interface Answer {
 export function handling(
   runtime: Runtime,
   settings: Settings,
-  chain: Chain,
+  { chain, answers }: { readonly chain: Chain; readonly answers: Answers },
   bring: ReturnType<typeof redelivery>,
   counts: { handled: number; failed: number },
   ends: Ends,
@@ -57,6 +60,7 @@ export function handling(
   const reader: Reader = { group, replay, copied: settings.use.some((each) => !isOwn(each)) }
   const producer = runtime.producer()
   const tally = runtime.meter.tally(settings.name, group)
+  const giver: Giver = answers === 'extensions' ? 'an extension in `use` returned' : 'the handler returned'
   const before = beforehand(runtime, settings, bring)
   let gaveUp: unknown
 
@@ -123,19 +127,23 @@ export function handling(
       turned(task, { threw })
       return
     }
-    if (isThenable(answer))
-      answer.then(
+    // A handler of plain JavaScript may answer at once.
+    if (answer === undefined) answered(task, answer, effects)
+    else
+      promised(answer).then(
         (value) => answered(task, value, effects),
         (threw: unknown) => turned(task, { threw }),
       )
-    // A handler of plain JavaScript may answer at once.
-    else answered(task, answer, effects)
+  }
+  /** What is no promise of the language (a thenable, which may answer twice or throw; a verdict at once) becomes one. */
+  function promised(answer: unknown): Answer {
+    return answer instanceof Promise || answers === 'batch' ? (answer as Answer) : Promise.resolve(answer as Verdict)
   }
 
   function answered(task: Task, answer: unknown, effects: Capture | undefined): void {
     let verdict: Verdict
     try {
-      verdict = verdictOf(answer)
+      verdict = verdictOf(answer, giver)
     } catch (threw) {
       turned(task, { threw })
       return
@@ -237,19 +245,26 @@ export function handling(
   }
 }
 
-function isThenable(value: unknown): value is Promise<unknown> {
-  return typeof (value as { readonly then?: unknown } | undefined)?.then === 'function'
+/** Who gave a verdict, as errors say it. */
+type Giver = 'the handler returned' | 'an extension in `use` returned' | 'settle() was given'
+
+/** What a giver that gave none should give. */
+const instead: Readonly<Record<Giver, string>> = {
+  'the handler returned': 'neither nothing nor a verdict; return ack(), nack(), reject(reason), or nothing',
+  'an extension in `use` returned': 'no verdict; return what next(delivery) resolves with, or one of your own',
+  'settle() was given': 'no verdict; give ack(), nack() or reject(reason)',
 }
 
-/** What a handler answered (or `who` gave), as a verdict; nonsense is the handler's failure. */
-export function verdictOf(
-  answer: unknown,
-  who: 'the handler returned' | 'settle() was given' = 'the handler returned',
-): Verdict {
-  if (answer === undefined) return ack
+/** What a handler answered (or `who` gave), as a verdict; nonsense is the handler's failure. Only a handler says yes by saying nothing. */
+export function verdictOf(answer: unknown, who: Giver = 'the handler returned'): Verdict {
+  if (answer === undefined && who === 'the handler returned') return ack
   if (typeof answer === 'object' && answer !== null) {
     const { verdict } = answer as { readonly verdict?: unknown }
-    if (verdict === 'ack' || verdict === 'reject') return answer as Verdict
+    if (verdict === 'ack') return answer as Verdict
+    if (verdict === 'reject') {
+      if (typeof (answer as { readonly reason?: unknown }).reason === 'string') return answer as Verdict
+      throw new MessagingError('invalid', `${who} a reject without a reason; give reject(reason)`)
+    }
     if (verdict === 'nack') {
       const { afterMs } = answer as { readonly afterMs?: unknown }
       if (afterMs === undefined || (typeof afterMs === 'number' && afterMs >= 0 && afterMs <= Number.MAX_SAFE_INTEGER))
@@ -257,12 +272,7 @@ export function verdictOf(
       throw new MessagingError('invalid', `${who} nack({ afterMs: ${String(afterMs)} }); give ms from 0 up`)
     }
   }
-  throw new MessagingError(
-    'invalid',
-    who === 'settle() was given'
-      ? `${who} no verdict; give ack(), nack() or reject(reason)`
-      : `${who} neither nothing nor a verdict; return ack(), nack(), reject(reason), or nothing`,
-  )
+  throw new MessagingError('invalid', `${who} ${instead[who]}`)
 }
 
 const ack: Verdict = Object.freeze({ verdict: 'ack' })

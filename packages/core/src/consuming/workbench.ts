@@ -3,7 +3,7 @@ import type { Arrival } from '../driver/envelope.ts'
 import type { Loss, LossListener } from '../driver/loss.ts'
 import { describe } from '../errors.ts'
 import { type Aside, aside } from './aside.ts'
-import { type Chain, type Handling, handling } from './handling.ts'
+import { type Answers, type Chain, type Handling, handling } from './handling.ts'
 import { type Lanes, lanes } from './lanes.ts'
 import { newestFirst } from './ready.ts'
 import { type Brought, redelivery } from './redelivery.ts'
@@ -32,7 +32,12 @@ export class Workbench implements LossListener {
   #quiet: (() => void)[] = []
 
   /** `gaveUp` is told why a replay cannot go on. */
-  constructor(runtime: Runtime, settings: Settings, chain: Chain, gaveUp: (error: unknown) => void) {
+  constructor(
+    runtime: Runtime,
+    settings: Settings,
+    chain: { readonly chain: Chain; readonly answers: Answers },
+    gaveUp: (error: unknown) => void,
+  ) {
     this.#runtime = runtime
     this.#settings = settings
     this.#gaveUp = gaveUp

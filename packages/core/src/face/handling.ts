@@ -41,7 +41,7 @@ export type Verdict =
   | { readonly verdict: 'nack'; readonly afterMs?: number | undefined }
   | { readonly verdict: 'reject'; readonly reason: string }
 export type Handle<T> = (delivery: Delivery<T>) => Promise<Verdict | void>
-/** One verdict for all, or one each. A thrown error fails all that have no verdict. */
+/** One verdict for all, or a list of exactly one each. A thrown error fails all that have no verdict. */
 export type HandleBatch<T> = (
   deliveries: readonly Delivery<T>[],
 ) => Promise<Verdict | readonly (Verdict | void)[] | void>

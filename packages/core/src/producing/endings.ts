@@ -15,9 +15,11 @@ export function lateError(slot: Slot): MessagingError {
       ? `; the last try ended with ${last.code}: ${last.message}`
       : slot.flight?.state === 'out'
         ? '; the broker has not answered'
-        : slot.admitted
-          ? '; it never got its turn'
-          : '; the buffer was full, or its topic was not ready'
+        : slot.message === undefined
+          ? '; its codec or its schema had not answered'
+          : slot.admitted
+            ? '; it never got its turn'
+            : '; the buffer was full, or its topic was not ready'
   return new MessagingError(
     'timeout',
     `${slot.topic} ${slot.id} was not confirmed within ${owner.timeoutMs} ms${why}`,
