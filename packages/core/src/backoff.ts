@@ -1,4 +1,4 @@
-import { checkOptions, checkValue, ms as msRule, number, oneOf, refused, type Shape } from './checked.ts'
+import { checkOptions, checkValue, ms as msRule, number, oneOf, type Shape, whole } from './checked.ts'
 import { MessagingError } from './errors.ts'
 import type { Backoff } from './face/extending.ts'
 
@@ -41,7 +41,6 @@ const levels = [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1
 
 /** RocketMQ's level 1 to 18 in ms: 1s 5s 10s 30s 1m 2m ... 10m 20m 30m 1h 2h. */
 export function delayLevel(n: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18): number {
-  const seconds = levels[n - 1]
-  if (seconds === undefined) throw refused('delayLevel()', 'the level', n, 'a whole number from 1 to 18')
-  return seconds * 1_000
+  checkValue('delayLevel()', 'the level', n, whole(1, 18), true)
+  return (levels[n - 1] as number) * 1_000
 }

@@ -170,6 +170,20 @@ export const signal: Rule = (value) =>
   typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
     ? undefined
     : 'an AbortSignal'
+/** The caller's open transaction, and not what opens one. */
+export const transaction: Rule = (value) => {
+  const tx = value as {
+    readonly query?: unknown
+    readonly transaction?: unknown
+    readonly totalCount?: unknown
+    readonly manager?: unknown
+  }
+  if (object(value) !== undefined || typeof tx.query !== 'function')
+    return 'what runs inside your open transaction and has query(text, values), such as the tx of store.transaction()'
+  if (tx.transaction !== undefined || tx.totalCount !== undefined || tx.manager !== undefined)
+    return 'the open transaction itself, not what opens one (a pool, a data source)'
+  return undefined
+}
 /** Anything that is no primitive, no array and no function. */
 export const object: Rule = (value) =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object'

@@ -23,7 +23,8 @@ import type { AnySchema, Filter, TopicGroup, TopicOptions } from './face/message
 /** Most lanes: more is no broker's measure, and every lane is a queue on some. */
 const mostPartitions = 1_024
 
-const schemaRule: Rule = (value) => {
+/** A schema of any library that speaks Standard Schema. */
+export const schemaRule: Rule = (value) => {
   // A schema of arktype is a function.
   const standard = (value as Partial<AnySchema> | null)?.['~standard']
   return typeof standard?.validate === 'function'

@@ -1,4 +1,4 @@
-import { checkValue, MessagingError, object, parseConnectionUrl } from '@posthorn/core/driver'
+import { checkValue, MessagingError, object, parseConnectionUrl, urlText } from '@posthorn/core/driver'
 
 /** Settings of the memory adapter. */
 export interface MemoryOptions {
@@ -43,7 +43,7 @@ export function settingsOf(options: MemoryOptions): MemorySettings {
 /** Reads `memory:`, `memory:name` or `memory://name`, with the options as parameters. */
 export function optionsFromUrl(url: string): MemoryOptions {
   const { scheme, hosts, path, parameters, user } = parseConnectionUrl(
-    url.replace(/^memory:(?!\/\/)/i, 'memory://'),
+    urlText(url).replace(/^memory:(?!\/\/)/i, 'memory://'),
     known.slice(1),
   )
   const name = hosts[0]?.host ?? ''

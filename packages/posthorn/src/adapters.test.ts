@@ -22,6 +22,11 @@ test.each(Object.entries(modules))('every scheme that %s takes is known to conne
   for (const url of taken) expect((await adapterOf(url)).name).toBe(name)
 })
 
+test.each(Object.entries(modules))('what is no URL is refused by %s', (_, { fromUrl }) => {
+  for (const given of [5, undefined, null, {}, Symbol('url')])
+    expect(() => fromUrl(given as never)).toThrow(/^fromUrl\(\): the URL is .+; give a text, such as 'sqlite:/)
+})
+
 /** As Node says it. */
 const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
 

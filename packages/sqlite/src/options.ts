@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { MessagingError } from '@posthorn/core/driver'
+import { MessagingError, urlText } from '@posthorn/core/driver'
 
 /** Settings of the SQLite adapter. */
 export interface SqliteOptions {
@@ -84,7 +84,7 @@ function fileOf(database: DatabaseSync | undefined, refuse: (what: string) => ne
 
 /** Reads `sqlite:./app.db`, `sqlite:/abs/app.db` or `sqlite:///abs/app.db`, with the options as parameters. */
 export function optionsFromUrl(url: string): SqliteOptions {
-  const [, rest = '', query = ''] = /^sqlite:([^?#]*)(?:\?([^#]*))?$/i.exec(url) ?? []
+  const [, rest = '', query = ''] = /^sqlite:([^?#]*)(?:\?([^#]*))?$/i.exec(urlText(url)) ?? []
   const refuse = (what: string): never => {
     throw new MessagingError('invalid', `${url} is not a SQLite URL: ${what}`)
   }

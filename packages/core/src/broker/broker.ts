@@ -1,6 +1,5 @@
 import { decodeBody } from '../body.ts'
-import { callable, checkOptions, checkValue, date, ms, oneOf, type Rule } from '../checked.ts'
-import { groupName } from '../consuming/asking.ts'
+import { callable, checkOptions, checkValue, date, ms, oneOf, ownName, type Rule } from '../checked.ts'
 import type { Engine } from '../consuming/consumer.ts'
 import { pause } from '../driver/clock.ts'
 import { describe, MessagingError } from '../errors.ts'
@@ -98,14 +97,17 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
     capabilities: runtime.capabilities,
     driver: { client: runtime.driver.client },
     get store(): Store {
+      runtime.open('store')
       if (runtime.store !== undefined) return runtime.store
       throw new MessagingError(
         'unsupported',
         `this broker has no store; give one: connect({ url: '...', store: 'sqlite:./data/app.db' })`,
       )
     },
-    having: (...needs: readonly Need[]) =>
-      needs.every((need) => runtime.capabilities[need] === true) ? broker : undefined,
+    having: (...needs: readonly Need[]) => {
+      for (const need of needs) checkValue('having()', 'the need', need, needRule, true)
+      return needs.every((need) => runtime.capabilities[need] === true) ? broker : undefined
+    },
     producer: (options?: Parameters<Broker['producer']>[0]) => {
       runtime.open('producer')
       return createProducer(runtime, options)
@@ -117,6 +119,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
     respond: async (source: Source, options: never, handler: never) =>
       kept(respond(runtime, source, options, handler), 'responder', source),
     checkHalf(topic: never, check: never) {
+      runtime.open('checkHalf')
       if (runtime.keeper === undefined) throw lacksKeeper(runtime, 'checkHalf()')
       const parts = topicParts(topic)
       checkValue('checkHalf()', 'the check', check, callable, true)
@@ -130,7 +133,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       )
     },
     deadLetters(source: Source, options?: { readonly group?: string | undefined }) {
-      checkOptions('deadLetters()', options, { group: groupName })
+      checkOptions('deadLetters()', options, { group: ownName })
       return deadLetters(runtime, source, options?.group)
     },
     lag: (source: Source, options: { readonly group: string }) => lag(runtime, source, options),
@@ -157,6 +160,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   return broker as unknown as Broker
 }
 
+const needRule = oneOf('replay', 'query')
 const eventName = oneOf(
   'sent',
   'send-failed',

@@ -1,5 +1,4 @@
-import { checkOptions, checkValue } from '../checked.ts'
-import { groupName } from '../consuming/asking.ts'
+import { checkOptions, checkValue, ownName } from '../checked.ts'
 import type { Engine } from '../consuming/consumer.ts'
 import type { Clock } from '../driver/clock.ts'
 import type { DriverLag } from '../driver/seam.ts'
@@ -50,8 +49,8 @@ export function lagMeter(clock: Clock) {
 /** `broker.lag`. */
 export async function lag(runtime: Runtime, source: Source, options: { readonly group: string }): Promise<Lag> {
   runtime.open('lag')
-  checkOptions('lag()', options, { group: groupName })
-  checkValue('lag()', 'group', options?.group, groupName, true)
+  checkOptions('lag()', options, { group: ownName })
+  checkValue('lag()', 'group', options?.group, ownName, true)
   const spec = await runtime.resolve(source, runtime.closing)
   const found = await runtime.driver.lag(spec, options.group, runtime.closing)
   return runtime.meter.lagOf('name' in spec ? spec.name : spec.pattern, options.group, found)

@@ -16,6 +16,7 @@ import type { RequestOptions } from '../face/sending.ts'
 import type { Sender } from '../producing/producer.ts'
 import { validated } from '../schema.ts'
 import { topicParts } from '../topic.ts'
+import { schemaRule } from '../topic-options.ts'
 import { ack } from '../verdict.ts'
 import type { Runtime } from './runtime.ts'
 import { consumerOf } from './subscriptions.ts'
@@ -158,7 +159,7 @@ function limited(runtime: Runtime, what: string, timeoutMs: number, signal: Abor
 
 const requestShape = {
   timeoutMs: ms(1),
-  answer: anything,
+  answer: schemaRule,
   signal: signalRule,
   id: anything,
   key: anything,

@@ -1,6 +1,5 @@
 // What a caller may ask of a subscription: checked in one place for consume, pull, respond, replay and explain.
 import {
-  anything,
   callable,
   checkOptions,
   checkValue,
@@ -17,7 +16,7 @@ import {
 } from '../checked.ts'
 import { MessagingError } from '../errors.ts'
 import type { BatchOptions } from '../face/handling.ts'
-import { filterRule } from '../topic-options.ts'
+import { filterRule, schemaRule } from '../topic-options.ts'
 
 /** A point of a topic's history: a time, or a position as receipts and deliveries have it. */
 const place: Rule = (value) => {
@@ -68,10 +67,6 @@ const handling: Shape = {
 }
 const { mode: _, ...answering } = handling
 
-/** A group that is asked about, whoever made it. */
-export const groupName: Rule = (value) =>
-  typeof value === 'string' && value !== '' ? undefined : 'the name of a group'
-
 /** What each call knows. */
 export const askedOf = {
   consume: {
@@ -80,7 +75,7 @@ export const askedOf = {
     guarantee: oneOf('at-most-once', 'at-least-once', 'exactly-once-effects', 'exactly-once-sends'),
   },
   pull: { ...membership, guarantee: oneOf('at-most-once', 'at-least-once') },
-  respond: { ...answering, answer: anything },
+  respond: { ...answering, answer: schemaRule },
   replay: {
     from: (value: unknown) =>
       value === 'earliest' || place(value) === undefined ? undefined : `'earliest', ${place(value)}`,

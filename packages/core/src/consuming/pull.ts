@@ -1,6 +1,6 @@
 import { decodeBody } from '../body.ts'
 import type { Runtime } from '../broker/runtime.ts'
-import { checkOptions, checkValue, ms, type Rule, type Shape, whole } from '../checked.ts'
+import { checkOptions, ms, type Shape, whole } from '../checked.ts'
 import { reconnectPause } from '../driver/backoff.ts'
 import { pause } from '../driver/clock.ts'
 import type { Arrival } from '../driver/envelope.ts'
@@ -15,7 +15,7 @@ import { type Session, session } from './session.ts'
 import type { Settings } from './settings.ts'
 import { Task } from './task.ts'
 
-const receiveShape: Shape = { max: whole(1, 1_000_000), waitMs: ms() }
+const receiveShape = { max: whole(1, 1_000_000), waitMs: ms() } satisfies Shape
 
 /** Deliveries by hand: nothing is opened before the first `receive`. */
 export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
@@ -156,9 +156,7 @@ export function puller<T>(runtime: Runtime, settings: Settings): Puller<T> {
   return {
     receive(options) {
       open_()
-      for (const name of ['max', 'waitMs'] as const)
-        checkValue('receive()', name, options?.[name], receiveShape[name] as Rule, true)
-      checkOptions('receive()', options, receiveShape)
+      checkOptions('receive()', options, receiveShape, ['max', 'waitMs'])
       const within = new AbortController()
       const cancel = clock.after(options.waitMs, () => within.abort())
       const signal = AbortSignal.any([within.signal, closing.signal])

@@ -1,3 +1,4 @@
+import { refused } from '../checked.ts'
 import { MessagingError } from '../errors.ts'
 
 /** A connection URL in parts; `new URL` refuses several hosts. */
@@ -11,8 +12,15 @@ export interface ConnectionUrl {
   readonly parameters: ReadonlyMap<string, string>
 }
 
+/** What `fromUrl()` was given; refuses what is no text. */
+export function urlText(given: unknown): string {
+  if (typeof given === 'string') return given
+  throw refused('fromUrl()', 'the URL', given, "a text, such as 'sqlite:./data/app.db'")
+}
+
 /** Parts `scheme://user:password@host:port,host:port/path?name=value`. Parameters that are not in `known` are refused by name. */
-export function parseConnectionUrl(url: string, known: readonly string[]): ConnectionUrl {
+export function parseConnectionUrl(given: string, known: readonly string[]): ConnectionUrl {
+  const url = urlText(given)
   const refuse = (what: string): never => {
     throw new MessagingError('invalid', `${withoutSecrets(url)} is not a connection URL: ${what}`)
   }

@@ -1,5 +1,5 @@
 // The two ports of a store. The state machines over them live in `reliability`; a store only inserts, compares and sets, and reads ranges.
-import { callable, checkValue } from '../checked.ts'
+import { callable, checkValue, text, transaction } from '../checked.ts'
 import { MessagingError } from '../errors.ts'
 import type { Store, Transaction } from '../face/stores.ts'
 import { type Clock, pause } from './clock.ts'
@@ -138,6 +138,9 @@ export function defineStore(parts: StoreParts): Store {
     },
     async once(delivery, tx) {
       if (parts.claims === undefined) throw lacks('inbox')
+      for (const name of ['id', 'topic', 'group'] as const)
+        checkValue('once()', name, delivery?.[name], text(1_024), true)
+      checkValue('once()', 'tx', tx, transaction, true)
       return parts.claims.once(inboxSpace(delivery.group, delivery.topic), delivery.id, inboxWindowMs, tx)
     },
     async lock(name, options, work) {

@@ -1,5 +1,18 @@
 // A message as the seam takes it, made of topic, body and options.
-import { date, longestMs, ms, object, type Rule, refused, type Shape, show, signal, text, whole } from '../checked.ts'
+import {
+  date,
+  longestMs,
+  ms,
+  object,
+  type Rule,
+  refused,
+  type Shape,
+  show,
+  signal,
+  text,
+  transaction,
+  whole,
+} from '../checked.ts'
 import type { Dispatch } from '../driver/envelope.ts'
 import type { Traits } from '../driver/seam.ts'
 import { isOwnHeader } from '../driver/wire.ts'
@@ -39,20 +52,6 @@ const keyRule = text(1_024)
 const tagRule: Rule = (value) =>
   plainText(255)(value) ??
   ((value as string).includes('|') ? "text without |: a filter parts tags by ||, as in 'a || b'" : undefined)
-const txRule: Rule = (value) => {
-  const tx = value as {
-    readonly query?: unknown
-    readonly transaction?: unknown
-    readonly totalCount?: unknown
-    readonly manager?: unknown
-  }
-  if (object(value) !== undefined || typeof tx.query !== 'function')
-    return 'what runs inside your open transaction and has query(text, values), such as the tx of store.transaction()'
-  if (tx.transaction !== undefined || tx.totalCount !== undefined || tx.manager !== undefined)
-    return 'the open transaction itself, not what opens one (a pool, a data source)'
-  return undefined
-}
-
 /** What `post` and each message of `sendBatch` may carry. */
 export const postShape: Shape = {
   id: idRule,
@@ -66,11 +65,11 @@ export const postShape: Shape = {
   deliverAt: date,
 }
 /** What `send` takes besides. */
-export const sendShape: Shape = { ...postShape, tx: txRule, signal }
+export const sendShape: Shape = { ...postShape, tx: transaction, signal }
 /** What `sendBatch` takes for all. */
 export const batchShape: Shape = {
   atomic: (value) => (typeof value === 'boolean' ? undefined : 'true or false'),
-  tx: txRule,
+  tx: transaction,
   signal,
 }
 /** What `sendHalf` takes: no delay and no transaction of the caller's. */

@@ -1,6 +1,6 @@
 // Taking back and putting off what still waits.
 import type { Runtime } from '../broker/runtime.ts'
-import { anything, checkOptions, checkValue, date, ms, object, type Shape } from '../checked.ts'
+import { anything, checkOptions, checkValue, date, ms, object, plainName, type Shape } from '../checked.ts'
 import { MessagingError } from '../errors.ts'
 import type { MessageRef } from '../face/sending.ts'
 import type { Transaction } from '../face/stores.ts'
@@ -9,7 +9,7 @@ import { lacksKeeper, within } from './holding.ts'
 
 const refShape: Shape = {
   id: (value) => (typeof value === 'string' && value !== '' ? undefined : 'the id of a message'),
-  topic: (value) => (typeof value === 'string' && value !== '' ? undefined : 'the name of its topic'),
+  topic: plainName,
   handle: anything,
   // A receipt is a reference, too.
   held: anything,

@@ -1,0 +1,73 @@
+// Calls with options of no use, and a closed broker used again: refused by the name of what is wrong.
+import { type Broker, connectAdapter, delayLevel, topic } from '@posthorn/core'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { memory } from './index.ts'
+
+const orders = topic<number>('orders', { groups: ['g'] })
+const handler = async (): Promise<void> => {}
+let broker: Broker
+beforeEach(async () => {
+  broker = await connectAdapter(memory(), { log: false })
+})
+afterEach(() => broker.close())
+
+const calls: readonly [string, (broker: Broker) => unknown, RegExp][] = [
+  [
+    'an option of receive',
+    (it) => pull(it, { max: 1, wait: 5 }),
+    /receive\(\): there is no option "wait"; did you mean/,
+  ],
+  ['options of receive that are none', (it) => pull(it, 5), /receive\(\): its options are 5; give an object/],
+  ['receive without options', (it) => pull(it, undefined), /receive\(\): max is undefined; give a whole number/],
+  ['a need', (it) => it.having('replai' as never), /having\(\): the need is "replai"; give 'replay' or 'query'/],
+  [
+    'the answer of respond',
+    (it) => it.respond(orders, { group: 'r', answer: 5 as never }, handler),
+    /answer is 5; give a Standard/,
+  ],
+  [
+    'the answer of request',
+    (it) => it.request(orders, 1, { timeoutMs: 5, answer: {} as never }),
+    /answer is an object; give a Sta/,
+  ],
+  [
+    'the topic of cancel',
+    (it) => it.producer().cancel({ id: 'x', topic: 'a\n' }),
+    /cancel\(\): topic is "a\\n"; give a name without/,
+  ],
+  [
+    'the group of lag',
+    (it) => it.lag(orders, { group: 'a\nb' }),
+    /lag\(\): group is "a\\nb"; give a name without control/,
+  ],
+  ['the group of dead letters', (it) => it.deadLetters(orders, { group: '' }), /group is ""; give a name of 1 to 200/],
+  [
+    'a delay level',
+    () => delayLevel('1' as never),
+    /delayLevel\(\): the level is "1"; give a whole number from 1 to 18/,
+  ],
+  ['what once is asked about', (it) => it.store.once({} as never, tx), /once\(\): id is undefined; give/],
+  [
+    'the tx of once',
+    (it) => it.store.once({ id: 'x', topic: 't', group: 'g' }, 5 as never),
+    /once\(\): tx is 5; give what runs/,
+  ],
+]
+test.each(calls)('%s', async (_, call, says) => {
+  await expect((async () => call(broker))()).rejects.toThrow(says)
+  await expect((async () => call(broker))()).rejects.toMatchObject({ code: 'invalid' })
+})
+
+test('the store of a closed broker, and half messages, are refused like its other calls', async () => {
+  const closed = await connectAdapter(memory(), { log: false })
+  await closed.close()
+  expect(() => closed.store).toThrow(/store: this broker is closed; connect again/)
+  expect(() => closed.checkHalf(orders, async () => 'commit')).toThrow(
+    /checkHalf: this broker is closed; connect again/,
+  )
+})
+
+const tx = { query: async () => ({ rows: [] }) }
+function pull(it: Broker, options: unknown): unknown {
+  return it.pull(orders, { group: 'g' }).receive(options as never)
+}
