@@ -42,6 +42,7 @@ export async function platformaticClient(settings: ClientSettings): Promise<Kafk
 
 function wire(library: Library, settings: ClientSettings, access: Access): Wire {
   const { learn, ask, anyone, end } = pool(library, settings, access)
+  const carry = carrying(library)
   const faultOf = (code: number, text?: string | null): Fault | undefined => {
     if (code === 0) return undefined
     const type = library.protocolErrorsCodesById[code] ?? `ERROR_${code}`
@@ -81,7 +82,7 @@ function wire(library: Library, settings: ClientSettings, access: Access): Wire 
       return found.nodeId
     },
     ...recordRequests(
-      (node, api, body) => ask(node, api.waits ? 'fetch' : 'short', carried(library, api), body),
+      (node, api, body) => ask(node, api.waits ? 'fetch' : 'short', carry(api), body),
       faultOf,
       codecsOf(library),
     ),
@@ -143,16 +144,23 @@ function wire(library: Library, settings: ClientSettings, access: Access): Wire 
   }
 }
 
-/** A request that is written already, and whose answer is given unread. */
-function carried({ createAPI, Writer }: Library, { key, version }: Api): API<[body: Buffer], Buffer> {
-  return createAPI(
-    key,
-    version,
-    (body: Buffer) => Writer.create().append(body),
-    (_correlation, _key, _version, { buffer, position }) => buffer.slice(position),
-    false,
-    false,
-  )
+/** Requests that are written already, and whose answers are given unread. Each is made once: to make one costs more than to send it. */
+function carrying({ createAPI, Writer }: Library): (api: Api) => API<[body: Buffer], Buffer> {
+  const made = new Map<Api, API<[body: Buffer], Buffer>>()
+  return (api) => {
+    const found = made.get(api)
+    if (found !== undefined) return found
+    const carried = createAPI<[body: Buffer], Buffer>(
+      api.key,
+      api.version,
+      (body) => Writer.create().append(body),
+      (_correlation, _key, _version, { buffer, position }) => buffer.slice(position),
+      false,
+      false,
+    )
+    made.set(api, carried)
+    return carried
+  }
 }
 
 function codecsOf({ compressionsAlgorithms: { snappy, lz4 } }: Library): Codecs {
