@@ -102,3 +102,33 @@ test('order of commits: a handle goes on behind what another has committed since
   other.close()
   await driver.close()
 })
+
+test('order of commits: health shows how long the oldest open transaction is open, of ours and of others, and what waits for it', async () => {
+  const { path, driver, end } = await read()
+  const transaction = async () => (await driver.health()).find(({ name }) => name === 'transaction')
+  expect(await transaction()).toBeUndefined()
+
+  let beside: Promise<unknown> | undefined
+  await driver.store?.transaction(async (tx) => {
+    await driver.send([message('t', 'in it')], { signal: never, tx })
+    beside = driver.send([message('t', 'beside')], { signal: never })
+    await expect
+      .poll(async () => (await transaction())?.detail)
+      .toMatch(/^one of ours is open for [1-9]\d* ms; 1 writes wait/)
+    expect((await transaction())?.ok).toBe(true)
+  })
+  await beside
+  expect(await transaction()).toBeUndefined()
+
+  const other = new DatabaseSync(path)
+  other.exec('BEGIN IMMEDIATE')
+  const waits = driver.send([message('t', 'waits')], { signal: never })
+  await expect
+    .poll(async () => (await transaction())?.detail)
+    .toMatch(/^another handle or process .* for [1-9]\d* ms; 1 writes wait/)
+  other.exec('COMMIT')
+  await waits
+  expect(await transaction()).toBeUndefined()
+  other.close()
+  await end()
+})

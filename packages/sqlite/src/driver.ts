@@ -159,10 +159,12 @@ async function checksOf(hub: Hub, over: boolean): Promise<Health['checks']> {
       () => false,
     )
   const file = { name: 'file', ok: readable, detail: readable ? 'can be read' : 'cannot be read' }
-  const { heldSince, queued } = hub.writer
-  if (heldSince === undefined) return [connection, file]
-  const ms = Date.now() - heldSince
-  const detail = `one is open since ${ms} ms; ${queued} writes wait for its end`
+  const { heldSince, waitsSince, queued } = hub.writer
+  const since = heldSince ?? waitsSince
+  if (since === undefined) return [connection, file]
+  const ms = Date.now() - since
+  const whose = heldSince === undefined ? 'another handle or process has kept one open' : 'one of ours is open'
+  const detail = `${whose} for ${ms} ms; ${queued} writes wait for its end`
   return [connection, file, { name: 'transaction', ok: ms < 10_000, detail }]
 }
 

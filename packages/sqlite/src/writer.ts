@@ -36,6 +36,8 @@ export interface Writer {
   begin(): Promise<HeldTransaction>
   /** Since when a held transaction is open, epoch ms of the machine. */
   readonly heldSince: number | undefined
+  /** Since when the lock is another's, a process's or a handle's of the application, while something waits for it; epoch ms of the machine. */
+  readonly waitsSince: number | undefined
   readonly queued: number
   /** Writes what is queued, then refuses. */
   close(): Promise<void>
@@ -68,6 +70,7 @@ export function writerOf(sql: Sql, settings: WriterSettings): Writer {
 
 class FileWriter implements Writer {
   heldSince: number | undefined
+  waitsSince: number | undefined
   readonly #sql: Sql
   readonly #path: string
   readonly #busyMs: number
@@ -167,6 +170,7 @@ class FileWriter implements Writer {
       return true
     }
     this.#tries = 0
+    this.waitsSince = undefined
     this.#queue.worked(jobs.length)
     for (const call of committed.afters) call()
     for (let n = 0; n < jobs.length; n++) jobs[n]?.resolve(committed.results[n])
@@ -205,6 +209,7 @@ class FileWriter implements Writer {
       return
     }
     this.#tries = 0
+    this.waitsSince = undefined
     this.#queue.served()
     this.#holders++
     this.#blocked = true
@@ -244,8 +249,10 @@ class FileWriter implements Writer {
   /** Somebody else writes: soon again, and for those who waited too long the end. */
   #wait(error: unknown): void {
     this.#tries++
+    this.waitsSince ??= Date.now()
     this.#queue.dropOlder(this.#busyMs, translated(error, this.#path))
     if (this.#queue.length === 0) {
+      this.waitsSince = undefined
       if (this.#over) this.#ended?.()
       return
     }
