@@ -22,7 +22,7 @@ export function capturing(runtime: Runtime): Capture {
     },
   })
   // Without a keeper: what would wait in a store could not be part of the broker's transaction, and is refused.
-  const producer = createProducer({ ...runtime, driver, keeper: undefined })
+  const producer = createProducer({ ...runtime, driver, keeper: undefined, within: 'exactly-once-sends' })
   return {
     producer,
     async sends() {

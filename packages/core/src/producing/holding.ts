@@ -117,8 +117,13 @@ function storeError(what: string, error: unknown): MessagingError {
 }
 
 /** The refusal where something needs a keeper and there is none. */
-export function lacksKeeper(runtime: Pick<Runtime, 'name' | 'store'>, what: string): MessagingError {
+export function lacksKeeper(runtime: Pick<Runtime, 'name' | 'store' | 'within'>, what: string): MessagingError {
   const { store } = runtime
+  if (runtime.within !== undefined)
+    return new MessagingError(
+      'unsupported',
+      `${what} by delivery.producer with guarantee: '${runtime.within}' would wait in a store, which is no part of the broker's transaction; send it by broker.producer(), or consume with guarantee: 'exactly-once-effects' and send with { tx: delivery.tx }`,
+    )
   if (store === undefined)
     return new MessagingError(
       'unsupported',
