@@ -1,6 +1,5 @@
 // The machine's own time, made to go fast, and a keeper whose work in it can be waited for.
-import type { OpenKeeper } from '@posthorn/core'
-import { type Clock, defineStore, type Held, partsOf, systemClock } from '@posthorn/core/driver'
+import { type Clock, defineStore, type Held, type OpenKeeper, partsOf, systemClock } from '@posthorn/core/driver'
 import { openKeeper } from '@posthorn/reliability'
 
 const stepMs = 5_000
