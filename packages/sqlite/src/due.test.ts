@@ -12,6 +12,7 @@ const now = 1_000
 function fileOf(): Sql {
   const sql = sqlOf(new DatabaseSync(':memory:'))
   migrate(sql, ':memory:')
+  sql.run("INSERT INTO posthorn_group (id, ns, kind, source, name, ord) VALUES (?, '', 'p', '*', 'g', 'none')", group)
   for (const topic of [1, 2]) sql.run('INSERT INTO posthorn_cursor VALUES (?, ?, ?)', group, topic, topic * span + 5)
   return sql
 }
@@ -26,6 +27,12 @@ test('there is something where any of the topics has a message behind the cursor
   put(sql, 3 * span + 1)
   expect(outlook(sql, group, now)).toEqual({ now: false, at: undefined })
   put(sql, 2 * span + 6)
+  expect(outlook(sql, group, now)).toEqual({ now: true, at: undefined })
+})
+
+test('there is something to hear where the group is gone', () => {
+  const sql = fileOf()
+  sql.run('DELETE FROM posthorn_group')
   expect(outlook(sql, group, now)).toEqual({ now: true, at: undefined })
 })
 

@@ -16,6 +16,8 @@ const message = 'id TEXT, key TEXT, tag TEXT, body BLOB, type TEXT, sent INTEGER
  * A delivery is `state` 0 ready, 1 in somebody's hands under `claim`, 2 behind another of its lane, 3 ready from `sort` on. Of a lane either
  * some are in hand, or its first is 0 or 3; all others are 2. So a claim finds lanes by their first row and never reads past a blocked one.
  *
+ * The number of a group is never given again: a member that has not heard yet that its group was removed must not read as another.
+ *
  * A held row `leads` where it has no lane or is the first of its lane in its state: only such a one can be claimed, and is found by its due time
  * however many stand behind others.
  */
@@ -26,7 +28,7 @@ const tables = [
     reply INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 0, freed INTEGER NOT NULL DEFAULT 0,
     top INTEGER NOT NULL DEFAULT 0, UNIQUE (ns, name))`,
   `CREATE TABLE posthorn_group (
-    id INTEGER PRIMARY KEY, ns TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL, ord TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, ns TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL, ord TEXT NOT NULL,
     filter TEXT, fence INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0, alive INTEGER,
     UNIQUE (ns, kind, source, name))`,
   'CREATE TABLE posthorn_cursor (grp INTEGER, topic INTEGER, at INTEGER NOT NULL, PRIMARY KEY (grp, topic)) WITHOUT ROWID',
