@@ -31,8 +31,7 @@ export async function kafkaService(
   return {
     direct: at(plain, 0),
     urlOf: (_does, member) => at(through, member),
-    sending: proxy,
-    consuming: proxy,
+    wires: { sending: proxy, consuming: proxy },
     delays: false,
     [Symbol.asyncDispose]: () => proxy.close(),
   }

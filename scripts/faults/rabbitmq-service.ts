@@ -17,8 +17,7 @@ export async function rabbitService(broker: string, options?: StartOptions): Pro
   return {
     direct: at(ports),
     urlOf: (does) => through(does === 'send' ? sending : consuming),
-    sending,
-    consuming,
+    wires: { sending, consuming },
     delays: true,
     lateMs,
     async [Symbol.asyncDispose]() {

@@ -4,14 +4,18 @@ import type { FaultProxy } from '../../packages/testkit/src/proxy/proxy.ts'
 import { continueNode, freezeNode, killNode, startNode } from '../brokers/lifecycle.ts'
 import type { Crew, Place } from './service-crew.ts'
 
+/** Between senders and the broker, and between groups and the broker; one for both where the broker's addresses leave no choice. */
+export interface Wires {
+  readonly sending: FaultProxy
+  readonly consuming: FaultProxy
+}
+
 /** What a fault may lay hands on. */
 export interface FaultStage {
   /** Of this run; what others left on the broker is not its business. */
   readonly namespace: string
   readonly crew: Crew
-  /** Between senders and the broker, and between groups and the broker; one for both where the broker's addresses leave no choice. */
-  readonly sending: FaultProxy
-  readonly consuming: FaultProxy
+  readonly wires: Wires | undefined
   /** From 0 to 1, the same for the same seed. */
   readonly random: () => number
 }
@@ -28,6 +32,11 @@ export interface Patience {
   readonly silentMs: number
   /** Of the lease on deliveries, if there is one. */
   readonly leaseMs: number
+}
+
+function wiresOf({ wires }: FaultStage): Wires {
+  if (wires === undefined) throw new Error('this service reaches its broker without a network')
+  return wires
 }
 
 const one = (places: readonly Place[], random: () => number): Place =>
@@ -67,9 +76,10 @@ export const consumerKilled: Fault = {
 /** All connections of the senders are reset, with sends under way. */
 export const resetSending: Fault = {
   name: 'reset while sending',
-  async run({ sending, random }) {
+  async run(stage) {
+    const { sending } = wiresOf(stage)
     // Behind the next answers, so that some of them are lost.
-    const fired = sending.cutAfter('down', 1 + Math.floor(random() * 300))
+    const fired = sending.cutAfter('down', 1 + Math.floor(stage.random() * 300))
     await Promise.race([fired, sleep(1_000)])
     sending.cut()
   },
@@ -78,33 +88,14 @@ export const resetSending: Fault = {
 /** All connections of the groups are reset, with deliveries in hand. */
 export const resetConsuming: Fault = {
   name: 'reset while consuming',
-  async run({ consuming }) {
-    consuming.cut()
+  async run(stage) {
+    wiresOf(stage).consuming.cut()
   },
 }
 
-/** The faults that every broker has. */
-export function usualFaults(broker: string, { silentMs, leaseMs }: Patience): readonly Fault[] {
+/** What goes wrong in the service's own processes, whether or not there is a network. */
+export function processFaults(leaseMs: number): readonly Fault[] {
   return [
-    resetSending,
-    resetConsuming,
-    {
-      name: 'black hole',
-      async run({ sending, consuming }) {
-        for (const proxy of new Set([sending, consuming])) proxy.blackHole()
-        await sleep(silentMs)
-        for (const proxy of new Set([sending, consuming])) await proxy.restore()
-      },
-    },
-    killed(broker),
-    {
-      name: 'broker frozen for 15 s',
-      async run() {
-        freezeNode(broker)
-        await sleep(15_000)
-        continueNode(broker)
-      },
-    },
     consumerKilled,
     {
       name: 'event loop blocked',
@@ -132,5 +123,32 @@ export function usualFaults(broker: string, { silentMs, leaseMs }: Patience): re
         await Promise.all(leaving.map((each) => each.replace()))
       },
     },
+  ]
+}
+
+/** The faults that every broker on a network has. */
+export function usualFaults(broker: string, { silentMs, leaseMs }: Patience): readonly Fault[] {
+  return [
+    resetSending,
+    resetConsuming,
+    {
+      name: 'black hole',
+      async run(stage) {
+        const { sending, consuming } = wiresOf(stage)
+        for (const proxy of new Set([sending, consuming])) proxy.blackHole()
+        await sleep(silentMs)
+        for (const proxy of new Set([sending, consuming])) await proxy.restore()
+      },
+    },
+    killed(broker),
+    {
+      name: 'broker frozen for 15 s',
+      async run() {
+        freezeNode(broker)
+        await sleep(15_000)
+        continueNode(broker)
+      },
+    },
+    ...processFaults(leaseMs),
   ]
 }

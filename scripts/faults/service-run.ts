@@ -4,21 +4,20 @@ import { type Broker, connect } from '../../packages/posthorn/src/index.ts'
 import { type CheckResult, checkFolder } from '../../packages/testkit/src/ledger/checker.ts'
 import { fileLedger } from '../../packages/testkit/src/ledger/file.ts'
 import type { Ledger } from '../../packages/testkit/src/ledger/ledger.ts'
-import type { FaultProxy } from '../../packages/testkit/src/proxy/proxy.ts'
 import { randomFrom } from './random.ts'
 import { type Crew, crewOf } from './service-crew.ts'
-import type { Fault } from './service-faults.ts'
+import type { Fault, FaultStage, Wires } from './service-faults.ts'
 import type { MemberOrders } from './service-member.ts'
 import { work, workGroups } from './service-work.ts'
 
 /** Where a service finds its broker. */
 export interface Service {
-  /** Past the proxies, for whoever takes stock at the end. */
+  /** Past the wires, for whoever takes stock at the end. */
   readonly direct: string
-  /** Through the proxies, for the member of that number. */
+  /** By the wires, for the member of that number. */
   urlOf(does: MemberOrders['does'], member: number): string
-  readonly sending: FaultProxy
-  readonly consuming: FaultProxy
+  /** Undefined where members reach the broker without a network. */
+  readonly wires?: Wires | undefined
   /** Whether the broker delays by itself. */
   readonly delays: boolean
   /** Longest that what was delayed may be late after a fault; the end waits so long for the last of it. */
@@ -82,8 +81,7 @@ export async function serviceRun(run: ServiceRun): Promise<ServiceResult> {
   try {
     for (const does of ['audit', 'billing', 'billing', ...Array(senders).fill('send')] as const) await crew.join(does)
     if (!(await crew.movesOn(recoveryMs))) stuck.push('start')
-    const { sending, consuming } = service
-    const stage = { namespace, crew, sending, consuming, random: randomFrom(run.seed) }
+    const stage: FaultStage = { namespace, crew, wires: service.wires, random: randomFrom(run.seed) }
     for (const fault of faults) {
       // A moment in which all is well: what was just made is on disk, and the fault falls into the middle of the work.
       await sleep(1_500)

@@ -1,0 +1,93 @@
+// What goes wrong with a SQLite file that several processes share.
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Crew } from './service-crew.ts'
+import type { Fault } from './service-faults.ts'
+
+/** Longest that a fault waits for what it is about. */
+const patienceMs = 30_000
+
+const full = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOSPC'
+
+/** Takes what room is left on a disk, to the last block. */
+function fill(path: string): void {
+  const file = openSync(path, 'a')
+  try {
+    for (let size = 1 << 20; size >= 1; )
+      try {
+        if (writeSync(file, Buffer.alloc(size, 1)) < size) size >>= 1
+      } catch (error) {
+        if (!full(error)) throw error
+        size >>= 1
+      }
+  } finally {
+    closeSync(file)
+  }
+}
+
+const acknowledged = (crew: Crew): number => crew.of('send').reduce((sum, { progress }) => sum + progress.done, 0)
+
+/** Another process takes all room; for `ms` from when nothing more can be sent. What SQLite gives back by itself meanwhile is taken, too. */
+export const diskFull = (disk: string, ms = 5_000): Fault => ({
+  name: `disk full for ${ms / 1_000} s`,
+  async run({ crew }) {
+    const path = join(disk, 'filler')
+    try {
+      const end = performance.now() + patienceMs
+      let last = acknowledged(crew)
+      for (let since = performance.now(); performance.now() - since < ms; await sleep(100)) {
+        fill(path)
+        const now = acknowledged(crew)
+        if (now !== last) since = performance.now()
+        last = now
+        if (since > end) throw new Error(`sends still go through ${patienceMs / 1_000} s after the disk was filled`)
+      }
+    } finally {
+      rmSync(path, { force: true })
+    }
+  },
+})
+
+/** Groups of a run by name, and what waits in them. */
+function groupsOf(database: DatabaseSync, namespace: string): ReadonlyMap<string, number> {
+  const rows = database
+    .prepare(
+      `SELECT g.name, (SELECT count(*) FROM posthorn_delivery d WHERE d.grp = g.id)
+         + (SELECT count(*) FROM posthorn_cursor c JOIN posthorn_message m ON m.seq > c.at AND m.seq < (c.topic + 1) * 549755813888
+            WHERE c.grp = g.id)
+         + (SELECT count(*) FROM posthorn_delayed) AS n
+       FROM posthorn_group g WHERE g.ns = ?`,
+    )
+    .all(namespace)
+  return new Map(rows.map(({ name, n }) => [String(name), Number(n)]))
+}
+
+/** What waits in a group that is removed is lost by who removed it: so it is removed while it is empty, and nobody sends meanwhile. */
+export const groupsRemoved = (file: () => string): Fault => ({
+  name: 'groups removed by an operator',
+  async run({ namespace, crew }) {
+    crew.tell({ say: 'pause' })
+    const database = new DatabaseSync(file(), { timeout: patienceMs })
+    try {
+      let left = groupsOf(database, namespace)
+      for (let quiet = 0, end = performance.now() + patienceMs; quiet < 10; await sleep(100)) {
+        left = groupsOf(database, namespace)
+        quiet = [...left.values()].every((n) => n === 0) ? quiet + 1 : 0
+        if (performance.now() > end)
+          throw new Error(`not handled after ${patienceMs / 1_000} s: ${[...left].join(' ')}`)
+      }
+      const before = left.size
+      const those = `(SELECT id FROM posthorn_group WHERE ns = '${namespace}')`
+      database.exec(`BEGIN IMMEDIATE;
+        DELETE FROM posthorn_cursor WHERE grp IN ${those}; DELETE FROM posthorn_delivery WHERE grp IN ${those};
+        DELETE FROM posthorn_claim WHERE grp IN ${those}; DELETE FROM posthorn_group WHERE ns = '${namespace}'; COMMIT`)
+      for (const end = performance.now() + patienceMs; groupsOf(database, namespace).size < before; await sleep(100))
+        if (performance.now() > end) throw new Error(`the groups were not back after ${patienceMs / 1_000} s`)
+    } finally {
+      database.close()
+      crew.tell({ say: 'resume' })
+    }
+  },
+})
