@@ -1,4 +1,4 @@
-import { fixed, retry, topic } from '@posthorn/core'
+import { fixed, MessagingError, retry, topic } from '@posthorn/core'
 import { describe, expect, it } from 'vitest'
 import { rig } from './rig.ts'
 
@@ -87,6 +87,46 @@ describe('a parked key', () => {
     await broker.consume(orders, options, async ({ body }) => void seen.push(body.n))
     await clock.advance(10_000)
     expect(seen[0]).toBe(1)
+    await broker.close()
+  })
+})
+
+describe('a store that is away', () => {
+  it('keeps who asks it about parked keys waiting: nobody is asked again at once, and no message is taken for poison', async () => {
+    let away = true
+    let asked = 0
+    const { broker, clock } = await rig({
+      apart: true,
+      faults: {
+        held: (held) => ({
+          ...held,
+          async range(query) {
+            if (query.lane !== undefined) asked++
+            if (away && query.lane !== undefined) throw new MessagingError('unavailable', 'the store is away')
+            return held.range(query)
+          },
+        }),
+      },
+    })
+    const seen: [number, number][] = []
+    const letters: string[] = []
+    broker.on('dead-letter', ({ reason }) => letters.push(reason))
+    await broker.consume(orders, { group: 'g', order: 'key', onFailure: 'park' }, async ({ body, attempt }) => {
+      seen.push([body.n, attempt])
+    })
+    for (const n of [1, 2]) await broker.producer().send(orders, { key: 'a', n })
+    await clock.advance(20_000)
+    expect(seen).toEqual([])
+    expect(asked).toBeGreaterThan(5)
+    expect(asked).toBeLessThan(30)
+    away = false
+    await clock.advance(2_000)
+    await clock.idle()
+    expect(seen).toEqual([
+      [1, 1],
+      [2, 1],
+    ])
+    expect(letters).toEqual([])
     await broker.close()
   })
 })

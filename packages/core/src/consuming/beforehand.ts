@@ -1,6 +1,6 @@
 // What must be settled of a message before its handler may start.
 import type { Runtime } from '../broker/runtime.ts'
-import type { Brought, redelivery } from './redelivery.ts'
+import { type Brought, type redelivery, secondThoughtMs } from './redelivery.ts'
 import type { Settings } from './settings.ts'
 import type { Task } from './task.ts'
 
@@ -21,10 +21,16 @@ export function beforehand(runtime: Runtime, settings: Settings, bring: ReturnTy
     return bring.put(task, 'expired', `expired at ${new Date(expiresAt ?? 0).toISOString()}`)
   }
 
-  /** Whether an earlier message of its key is parked. */
-  async function behindParked({ arrival }: Task): Promise<boolean> {
-    if (!parks || arrival.key === undefined || runtime.keeper === undefined) return false
-    return runtime.keeper.parked(arrival.topic, settings.group, arrival.key, arrival.id)
+  /** Behind an earlier message of its key that is parked; undefined where there is none. While nobody can tell, it waits: it has not started, and costs no try. */
+  async function behindParked(task: Task): Promise<Brought | undefined> {
+    const { topic, key, id } = task.arrival
+    if (!parks || key === undefined || runtime.keeper === undefined) return undefined
+    try {
+      if (!(await runtime.keeper.parked(topic, settings.group, key, id))) return undefined
+    } catch {
+      return { waitMs: secondThoughtMs }
+    }
+    return bring.follow(task)
   }
 
   return {
@@ -43,7 +49,8 @@ export function beforehand(runtime: Runtime, settings: Settings, bring: ReturnTy
         if (marked !== 'go') return marked
         task.marked = true
       }
-      if (await behindParked(task)) return bring.follow(task)
+      const behind = await behindParked(task)
+      if (behind !== undefined) return behind
       if (!atMostOnce) return 'go'
       const settled = await task.session.settle(task, { token: arrival.token, verdict: 'ack' })
       return settled === 'ok' ? 'go' : settled

@@ -16,8 +16,8 @@ export type Brought =
 
 /** Longest wait in the process where the broker could do it, but only by sending a copy. */
 const shortWaitMs = 1_000
-/** Before a dead letter or a retry copy that failed is tried again. */
-const secondThoughtMs = 1_000
+/** Before what the broker or the store did not take, or did not answer, is tried again. */
+export const secondThoughtMs = 1_000
 /** Between two looks whether the copy of another suspect has ended. */
 const copyTurnMs = 200
 
