@@ -1,5 +1,7 @@
 // Calls with options of no use, and a closed broker used again: refused by the name of what is wrong.
-import { type Broker, connectAdapter, delayLevel, topic } from '@posthorn/core'
+import { type Broker, connectAdapter, delayLevel, MessagingError, topic } from '@posthorn/core'
+import type { Driver } from '@posthorn/core/driver'
+import { changedAdapter } from '@posthorn/testkit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { memory } from './index.ts'
 
@@ -56,6 +58,30 @@ const calls: readonly [string, (broker: Broker) => unknown, RegExp][] = [
 test.each(calls)('%s', async (_, call, says) => {
   await expect((async () => call(broker))()).rejects.toThrow(says)
   await expect((async () => call(broker))()).rejects.toMatchObject({ code: 'invalid' })
+})
+
+test('where the broker can tell that there is no such group, lag names those that there are', async () => {
+  const adapter = changedAdapter(memory(), (plan) => ({
+    ...plan,
+    async connect(context) {
+      const driver = await plan.connect(context)
+      const lag: Driver['lag'] = async (...asked) => {
+        if (asked[1] === 'billing') return driver.lag(...asked)
+        throw new MessagingError('not-found', 'no queue')
+      }
+      return Object.assign(Object.create(driver), { lag })
+    },
+  }))
+  const one = await connectAdapter(adapter, { log: false })
+  const bills = topic('bills', { groups: ['billing', 'mail'] })
+  expect(await one.lag(bills, { group: 'billing' })).toMatchObject({ backlog: 0 })
+  const near = one.lag(bills, { group: 'biling' })
+  await expect(near).rejects.toThrow(/^lag\(\): bills has no group biling; did you mean billing\? \(no queue\)$/)
+  await expect(one.lag(bills, { group: 'x' })).rejects.toThrow(
+    /^lag\(\): bills has no group x; there are billing, mail \(no/,
+  )
+  await expect(one.lag(bills, { group: 'x' })).rejects.toMatchObject({ code: 'not-found' })
+  await one.close()
 })
 
 test('the store of a closed broker, and half messages, are refused like its other calls', async () => {

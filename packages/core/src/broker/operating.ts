@@ -1,8 +1,8 @@
-import { checkOptions, checkValue, ownName } from '../checked.ts'
+import { checkOptions, checkValue, nearest, ownName } from '../checked.ts'
 import type { Engine } from '../consuming/consumer.ts'
 import type { Clock } from '../driver/clock.ts'
 import type { DriverLag } from '../driver/seam.ts'
-import { describe } from '../errors.ts'
+import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { Source } from '../face/messages.ts'
 import type { Health, Lag } from '../face/operating.ts'
 import type { Runtime } from './runtime.ts'
@@ -52,8 +52,28 @@ export async function lag(runtime: Runtime, source: Source, options: { readonly 
   checkOptions('lag()', options, { group: ownName })
   checkValue('lag()', 'group', options?.group, ownName, true)
   const spec = await runtime.resolve(source, runtime.closing)
-  const found = await runtime.driver.lag(spec, options.group, runtime.closing)
-  return runtime.meter.lagOf('name' in spec ? spec.name : spec.pattern, options.group, found)
+  const name = 'name' in spec ? spec.name : spec.pattern
+  let found: DriverLag
+  try {
+    found = await runtime.driver.lag(spec, options.group, runtime.closing)
+  } catch (error) {
+    throw isMessagingError(error, 'not-found') ? await noSuchGroup(runtime, name, options.group, error) : error
+  }
+  return runtime.meter.lagOf(name, options.group, found)
+}
+
+/** Says which groups there are, where the broker tells. */
+async function noSuchGroup(runtime: Runtime, name: string, group: string, cause: Error): Promise<MessagingError> {
+  const listed = await runtime.driver.topics?.(runtime.closing).catch(() => [])
+  const groups = listed?.find((each) => each.name === name)?.groups ?? []
+  const near = nearest(group, groups)
+  const hint =
+    near !== undefined
+      ? `; did you mean ${near}?`
+      : groups.length > 0
+        ? `; there are ${groups.join(', ')}`
+        : '; consume once with it, or name it in topic(name, { groups })'
+  return new MessagingError('not-found', `lag(): ${name} has no group ${group}${hint} (${cause.message})`, { cause })
 }
 
 /** Whether a message can be sent and consumed now: the driver's word, the consumers' and the store's. Never rejects. */
