@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Crew } from './service-crew.ts'
 import type { Fault } from './service-faults.ts'
 
+/** Places of one topic in the file. */
+const span = 2 ** 39
 /** Longest that a fault waits for what it is about. */
 const patienceMs = 30_000
 
@@ -55,7 +57,7 @@ function groupsOf(database: DatabaseSync, namespace: string): ReadonlyMap<string
   const rows = database
     .prepare(
       `SELECT g.name, (SELECT count(*) FROM posthorn_delivery d WHERE d.grp = g.id)
-         + (SELECT count(*) FROM posthorn_cursor c JOIN posthorn_message m ON m.seq > c.at AND m.seq < (c.topic + 1) * 549755813888
+         + (SELECT count(*) FROM posthorn_cursor c JOIN posthorn_message m ON m.seq > c.at AND m.seq < (c.topic + 1) * ${span}
             WHERE c.grp = g.id)
          + (SELECT count(*) FROM posthorn_delayed) AS n
        FROM posthorn_group g WHERE g.ns = ?`,
@@ -64,9 +66,12 @@ function groupsOf(database: DatabaseSync, namespace: string): ReadonlyMap<string
   return new Map(rows.map(({ name, n }) => [String(name), Number(n)]))
 }
 
-/** What waits in a group that is removed is lost by who removed it: so it is removed while it is empty, and nobody sends meanwhile. */
+/**
+ * What waits in a group that is removed is lost by who removed it: so it is removed while it is empty, and nobody sends meanwhile. The log goes, too:
+ * a group that is made again reads what is kept, and would have handled nothing new for a while.
+ */
 export const groupsRemoved = (file: () => string): Fault => ({
-  name: 'groups removed by an operator',
+  name: 'groups and log removed by an operator',
   async run({ namespace, crew }) {
     crew.tell({ say: 'pause' })
     const database = new DatabaseSync(file(), { timeout: patienceMs })
@@ -79,8 +84,12 @@ export const groupsRemoved = (file: () => string): Fault => ({
           throw new Error(`not handled after ${patienceMs / 1_000} s: ${[...left].join(' ')}`)
       }
       const before = left.size
+      const topics = `SELECT id FROM posthorn_topic WHERE ns = '${namespace}'`
       const those = `(SELECT id FROM posthorn_group WHERE ns = '${namespace}')`
       database.exec(`BEGIN IMMEDIATE;
+        UPDATE posthorn_topic SET top = max(top, (SELECT ifnull(max(seq), 0) FROM posthorn_message
+          WHERE seq < (posthorn_topic.id + 1) * ${span})) WHERE ns = '${namespace}';
+        DELETE FROM posthorn_message WHERE seq / ${span} IN (${topics});
         DELETE FROM posthorn_cursor WHERE grp IN ${those}; DELETE FROM posthorn_delivery WHERE grp IN ${those};
         DELETE FROM posthorn_claim WHERE grp IN ${those}; DELETE FROM posthorn_group WHERE ns = '${namespace}'; COMMIT`)
       for (const end = performance.now() + patienceMs; groupsOf(database, namespace).size < before; await sleep(100))

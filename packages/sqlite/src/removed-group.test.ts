@@ -1,7 +1,9 @@
 import { DatabaseSync } from 'node:sqlite'
+import { connectAdapter, topic } from '@posthorn/core'
 import type { Driver, Source, Subscription } from '@posthorn/core/driver'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { connected, freshPath, membership, message, never, texts, topicOf } from '../test/stage.ts'
+import { sqlite } from './index.ts'
 
 const groups = [
   { name: 'billing', order: 'none', filter: undefined },
@@ -46,4 +48,27 @@ test('a member that has not heard of it yet does not read as another group that 
   expect(texts(await audit.receive(10, never))).toBe('for audit')
   await driver.close()
   await other.close()
+})
+
+test('a consumer whose topic another process deletes, or whose group is removed by hand, goes on by itself', async () => {
+  const path = freshPath()
+  const t = topic<number>('t', { groups: ['billing'] })
+  const broker = await connectAdapter(sqlite(path), { log: false })
+  const other = await connectAdapter(sqlite({ path, synchronous: 'normal' }), { log: false })
+  const got: number[] = []
+  await broker.consume(t, { group: 'billing' }, async ({ body }) => void got.push(body))
+  const handled = async (n: number): Promise<void> => {
+    const groups = async () => (await other.topics.list()).find(({ name }) => name === 't')?.groups
+    await vi.waitFor(async () => expect(await groups()).toEqual(['billing']), 10_000)
+    await other.producer().send(t, n)
+    await vi.waitFor(() => expect(got).toContain(n), 10_000)
+    await vi.waitFor(async () => expect((await other.lag(t, { group: 'billing' })).backlog).toBe(0), 10_000)
+  }
+  await handled(1)
+  await other.topics.delete(t)
+  await handled(2)
+  removeGroups(path)
+  await handled(3)
+  await other.close()
+  await broker.close()
 })
