@@ -7,6 +7,7 @@ import { defineAdapter } from '../src/driver/adapter.ts'
 import type { Dispatch } from '../src/driver/envelope.ts'
 import type { Driver, SendControl, SendResult, Traits } from '../src/driver/seam.ts'
 import { MessagingError } from '../src/errors.ts'
+import type { Adapter } from '../src/face/connecting.ts'
 import type { SendExtension } from '../src/face/extending.ts'
 import type { AnyTopic } from '../src/face/messages.ts'
 import type { Store } from '../src/face/stores.ts'
@@ -158,4 +159,23 @@ export function sendingRig(options: RigOptions = {}): Rig {
       closing.abort()
     },
   }
+}
+
+/** An adapter whose broker has nothing but sources. */
+export function sourcesOnly(name: string, open: Driver['open']): Adapter {
+  const not = (): never => {
+    throw new Error('not of this test')
+  }
+  const driver: Driver = {
+    client: undefined,
+    declare: async () => {},
+    send: not,
+    open,
+    shelf: not,
+    lag: not,
+    health: async () => [],
+    close: async () => {},
+  }
+  const plan = { traits, connect: async () => driver, address: `${name}:` }
+  return defineAdapter(name, { replay: false, query: false }, plan) as Adapter
 }

@@ -1,11 +1,9 @@
 // What a consumer does that has worked and loses its source: waits for what may come back, and does not vanish in silence where nothing will.
 import { expect, it } from 'vitest'
-import { traits } from '../../test/sending-rig.ts'
+import { sourcesOnly } from '../../test/sending-rig.ts'
 import { connectAdapter } from '../broker/connect.ts'
-import { defineAdapter } from '../driver/adapter.ts'
-import type { Driver, Source } from '../driver/seam.ts'
+import type { Source } from '../driver/seam.ts'
 import { type ErrorCode, MessagingError } from '../errors.ts'
-import type { Adapter } from '../face/connecting.ts'
 import { topic } from '../topic.ts'
 
 const gone = new MessagingError('unavailable', 'the connection is gone')
@@ -28,23 +26,7 @@ async function broker() {
       close: async () => {},
     }
   }
-  const not = (): never => {
-    throw new Error('not of this test')
-  }
-  const driver: Driver = {
-    client: undefined,
-    declare: async () => {},
-    send: not,
-    open,
-    shelf: not,
-    lag: not,
-    health: async () => [],
-    close: async () => {},
-  }
-  const plan = { traits, connect: async () => driver, address: 'lost:' }
-  const made = await connectAdapter(defineAdapter('lost', { replay: false, query: false }, plan) as Adapter, {
-    log: false,
-  })
+  const made = await connectAdapter(sourcesOnly('lost', open), { log: false })
   return {
     broker: made,
     get opened() {

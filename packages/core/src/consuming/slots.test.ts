@@ -1,34 +1,9 @@
 import { expect, it } from 'vitest'
+import { sourcesOnly } from '../../test/sending-rig.ts'
 import { connectAdapter } from '../broker/connect.ts'
-import { defineAdapter } from '../driver/adapter.ts'
 import type { Arrival } from '../driver/envelope.ts'
-import type { Driver, Settled, Settlement, Source, Traits } from '../driver/seam.ts'
-import type { Adapter } from '../face/connecting.ts'
+import type { Settled, Settlement, Source } from '../driver/seam.ts'
 import { topic } from '../topic.ts'
-
-const traits: Traits = {
-  history: true,
-  order: 'key',
-  delay: 'none',
-  maxDelayMs: 0,
-  nackDelay: 'none',
-  cancel: false,
-  priority: false,
-  pattern: false,
-  filter: false,
-  atomic: false,
-  effects: false,
-  transactional: false,
-  partialFailure: false,
-  topics: false,
-  leaseMs: undefined,
-  holdMs: undefined,
-  counts: false,
-  inFlight: 1,
-  maxBatch: 100,
-  maxBytes: 1_048_576,
-  window: undefined,
-}
 
 const arrival = (n: number, key: string | undefined): Arrival => ({
   id: `message-${n}`,
@@ -72,21 +47,7 @@ function slow(keys: readonly (string | undefined)[]) {
       new Promise((resolve) => asked.push({ batch, answer: (settled) => resolve(batch.map(() => settled)) })),
     close: async () => {},
   }
-  const refuse = (): never => {
-    throw new Error('not of this test')
-  }
-  const driver: Driver = {
-    client: undefined,
-    declare: async () => {},
-    send: refuse,
-    open: async () => source,
-    shelf: refuse,
-    lag: refuse,
-    health: async () => [],
-    close: async () => {},
-  }
-  const plan = { traits, connect: async () => driver, address: 'slow:' }
-  return { adapter: defineAdapter('slow', { replay: false, query: false }, plan) as Adapter, asked }
+  return { adapter: sourcesOnly('slow', async () => source), asked }
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

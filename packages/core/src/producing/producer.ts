@@ -87,21 +87,17 @@ export function createProducer(runtime: Runtime, options?: ProducerOptions): Sen
     asked: SendOptions | undefined,
     reply: Reply | undefined,
   ): Promise<Receipt> {
-    const answer = new Promise<Receipt>(take)
-    const resolve = taken
-    const reject = refused
-    try {
-      const door = doorOf('send()', topic)
-      outside(asked?.tx)
-      if (asked === undefined && reply === undefined) pass(door, body, undefined, noExtras, resolve, reject)
-      else {
+    return new Promise((resolve, reject) => {
+      try {
+        const door = doorOf('send()', topic)
+        outside(asked?.tx)
+        if (asked === undefined && reply === undefined) return pass(door, body, undefined, noExtras, resolve, reject)
         checkOptions('send()', asked, sendShape)
         pass(door, body, asked, { tx: asked?.tx, signal: asked?.signal, reply }, resolve, reject)
+      } catch (error) {
+        reject(refuse(error))
       }
-    } catch (error) {
-      reject(refuse(error))
-    }
-    return answer
+    })
   }
 
   return {
@@ -181,11 +177,3 @@ function largest({ name, traits }: Runtime, asked: number | undefined): number {
 }
 
 const nobody = (): void => {}
-
-/** Of the promise that is being made: one function for all of them costs less than one for each. */
-let taken: (receipt: Receipt) => void = nobody
-let refused: (error: unknown) => void = nobody
-const take = (resolve: (receipt: Receipt) => void, reject: (error: unknown) => void): void => {
-  taken = resolve
-  refused = reject
-}
