@@ -29,6 +29,8 @@ export interface Crew {
   /** One more for a group, until it leaves. */
   join(does: MemberOrders['does']): Promise<Place>
   tell(word: Word): void
+  /** Tells senders to pause and waits until nothing of theirs is under way. */
+  rest(): Promise<void>
   /** Waits until every sender has finished, and then until nothing has moved for `quietMs`; false: nothing moved for `stuckMs` before. */
   settles(quietMs: number, stuckMs: number): Promise<boolean>
   /** Waits until senders and every group have got on since now; false: not within `ms`. */
@@ -69,6 +71,11 @@ export function crewOf(
     (['send', 'billing', 'audit'] as const).map((does) =>
       places.filter((each) => each.does === does).reduce((sum, { progress }) => sum + progress.done, 0),
     )
+  /** What a member tells next may have been on its way before now; what it tells after that is of the time since. Whether all have told that. */
+  const heardAnew = (): (() => boolean) => {
+    const enough = new Map(places.map((each) => [each, each.told + 2]))
+    return () => places.every((each) => !each.taken || each.told >= (enough.get(each) ?? 0))
+  }
   const finished = (): boolean => places.every(({ does, progress }) => does !== 'send' || progress.sent)
   return {
     accidents,
@@ -76,6 +83,14 @@ export function crewOf(
     of: (does) => places.filter((each) => each.does === does && each.taken),
     tell: (word) => {
       for (const each of places) each.tell(word)
+    },
+    async rest() {
+      const end = performance.now() + readyMs
+      const senders = places.filter((each) => each.does === 'send' && each.taken)
+      for (const each of senders) each.tell({ say: 'pause' })
+      const heard = heardAnew()
+      for (; !heard() || !senders.every(({ progress }) => progress.rests); await sleep(20))
+        if (performance.now() > end) throw new Error(`a sender had not paused after ${readyMs / 1_000} s`)
     },
     async settles(quietMs, stuckMs) {
       let last = sums()
@@ -89,10 +104,8 @@ export function crewOf(
       }
     },
     async movesOn(ms) {
-      // What a member tells next may have been on its way before now; what it tells after that is of the time since.
       const end = performance.now() + ms
-      const enough = new Map(places.map((each) => [each, each.told + 2]))
-      const heard = (): boolean => places.every((each) => !each.taken || each.told >= (enough.get(each) ?? 0))
+      const heard = heardAnew()
       for (; !heard(); await sleep(20)) if (performance.now() >= end) return false
       const before = sums()
       for (; performance.now() < end; await sleep(100))
@@ -113,7 +126,7 @@ function placeOf(orders: MemberOrders, accident: (what: string) => void): Place 
   let ended: Promise<number | null> = Promise.resolve(0)
   /** Of former lives, and of this one. */
   let former = 0
-  let now: Progress = { done: 0, sent: false }
+  let now: Progress = { done: 0, sent: false, rests: false }
   let told = 0
   return {
     name: orders.name,
@@ -122,7 +135,7 @@ function placeOf(orders: MemberOrders, accident: (what: string) => void): Place 
       return child !== undefined
     },
     get progress() {
-      return { done: former + now.done, sent: now.sent }
+      return { done: former + now.done, sent: now.sent, rests: now.rests }
     },
     get told() {
       return told
@@ -134,7 +147,7 @@ function placeOf(orders: MemberOrders, accident: (what: string) => void): Place 
     async replace() {
       await ended
       former += now.done
-      now = { done: 0, sent: false }
+      now = { done: 0, sent: false, rests: false }
       meant = false
       const next = fork(member, [JSON.stringify(orders)], {
         execArgv: ['--conditions=posthorn:source', '--disable-warning=ExperimentalWarning'],

@@ -46,6 +46,8 @@ export interface Progress {
   readonly done: number
   /** All of the quota was tried, and it was told to finish. */
   readonly sent: boolean
+  /** A sender was told to pause, and nothing of it is under way. */
+  readonly rests: boolean
 }
 
 const batch = 20
@@ -60,6 +62,7 @@ recordRejections(ledger)
 let stopping = false
 let finishing = false
 let paused = false
+let rests = false
 let dying = false
 let holdMs = 0
 let done = 0
@@ -78,7 +81,7 @@ process.on('message', (word: Word) => {
   else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, word.ms)
 })
 /** Who started this may be gone: then `disconnect` ends it. */
-const tell = (): void => void process.send?.({ done, sent } satisfies Progress, undefined, undefined, () => {})
+const tell = (): void => void process.send?.({ done, sent, rests } satisfies Progress, undefined, undefined, () => {})
 setInterval(tell, orders.tellMs).unref()
 
 const hashOf = (body: WorkBody, key: string | undefined): string =>
@@ -145,6 +148,7 @@ async function send(): Promise<void> {
   }
   tell()
   for (let next = begun(); !(finishing && next >= quota) && !stopping; ) {
+    rests = paused
     if (paused) {
       await sleep(20)
       continue

@@ -73,15 +73,14 @@ function groupsOf(database: DatabaseSync, namespace: string): ReadonlyMap<string
 export const groupsRemoved = (file: () => string): Fault => ({
   name: 'groups and log removed by an operator',
   async run({ namespace, crew }) {
-    crew.tell({ say: 'pause' })
+    await crew.rest()
     const database = new DatabaseSync(file(), { timeout: patienceMs })
     try {
       let left = groupsOf(database, namespace)
-      for (let quiet = 0, end = performance.now() + patienceMs; quiet < 10; await sleep(100)) {
-        left = groupsOf(database, namespace)
-        quiet = [...left.values()].every((n) => n === 0) ? quiet + 1 : 0
+      for (const end = performance.now() + patienceMs; [...left.values()].some((n) => n > 0); await sleep(100)) {
         if (performance.now() > end)
           throw new Error(`not handled after ${patienceMs / 1_000} s: ${[...left].join(' ')}`)
+        left = groupsOf(database, namespace)
       }
       const before = left.size
       const topics = `SELECT id FROM posthorn_topic WHERE ns = '${namespace}'`
