@@ -46,8 +46,8 @@ export interface RigOptions {
   readonly driver?: Partial<Driver>
 }
 
-/** Of a driver that a test makes. */
-export const traits: Traits = {
+// Of a driver that a test makes.
+const traits: Traits = {
   history: true,
   order: 'key',
   delay: 'none',
