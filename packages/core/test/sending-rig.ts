@@ -135,9 +135,10 @@ export function sendingRig(options: RigOptions = {}): Rig {
       (async (topic) => {
         declared.push(topic.name)
         topics.set(topic.name, topic)
-        return topicSpec(topicParts(topic), 'rig')
+        return { spec: topicSpec(topicParts(topic), 'rig'), there: true }
       }),
     remove: async () => {},
+    unreached() {},
     specOf: (topic) => topicSpec(topicParts(topic), 'rig'),
     resolve: not,
     topicNamed: (name) => topics.get(name),

@@ -51,7 +51,7 @@ export function deadLetters<S extends Source>(
   const topic = from as never
 
   async function* each(signal: AbortSignal): AsyncGenerator<Found> {
-    const spec = await runtime.declare(topic, signal)
+    const { spec } = await runtime.declare(topic, signal)
     const shelf: Shelf = runtime.driver.shelf(spec, group)
     for await (const { token, message, letter, group: of } of shelf.list(signal)) {
       yield {

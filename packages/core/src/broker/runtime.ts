@@ -12,6 +12,13 @@ import type { EventBus } from './events.ts'
 import type { Keeper } from './keeper.ts'
 import type { lagMeter } from './operating.ts'
 
+/** A topic as the broker has it. */
+export interface Declared {
+  readonly spec: TopicSpec
+  /** False once it is known to be removed: whoever needs it next declares it again. */
+  there: boolean
+}
+
 /** What producers, consumers and the rest of one broker share. Made once by `connect`. */
 export interface Runtime {
   readonly name: string
@@ -54,11 +61,13 @@ export interface Runtime {
    * Declares on the broker before the first use of a topic; later calls are a look-up. Retries while the broker is away until `signal`.
    * With `tx`, of the driver's own store, once and inside that transaction, which remembers nothing.
    */
-  declare(topic: AnyTopic, signal: AbortSignal, tx?: Transaction): Promise<TopicSpec>
+  declare(topic: AnyTopic, signal: AbortSignal, tx?: Transaction): Promise<Declared>
   /** What a driver reads from: declared if it is a topic. */
   resolve(source: Source, signal: AbortSignal): Promise<TopicSpec | PatternSpec>
   /** Ends a topic on the broker and forgets that it was declared. */
   remove(topic: AnyTopic, signal: AbortSignal): Promise<void>
+  /** A send reached no group: those that the topic names are gone, so its next use declares it again. */
+  unreached(topic: string): void
   /** A topic as this broker declares it: what code says, and configuration above it. */
   specOf(topic: AnyTopic): TopicSpec
   /** Topics by name, of those that this broker has seen: their codecs read what keeper and dead letters hold. */

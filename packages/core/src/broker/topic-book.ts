@@ -1,4 +1,5 @@
 // Which topics a broker knows, and what it does about those that only another process knew.
+import { isDeepStrictEqual } from 'node:util'
 import { reconnectPause } from '../driver/backoff.ts'
 import type { Driver, DriverContext, SendResult, TopicSpec } from '../driver/seam.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
@@ -7,7 +8,7 @@ import { isPattern } from '../pattern.ts'
 import type { Relay } from '../producing/relay.ts'
 import { overridden, type TopicOverride, topicParts, topicSpec } from '../topic.ts'
 import type { KeeperContext } from './keeper.ts'
-import type { Runtime } from './runtime.ts'
+import type { Declared, Runtime } from './runtime.ts'
 
 /**
  * Another process may have put away a message of a topic that this one has never seen: then the row says what is to be declared, or a broker of
@@ -33,11 +34,19 @@ export async function relayed(
 }
 
 /** The topics of one broker. */
-export interface TopicBook extends Pick<Runtime, 'declare' | 'resolve' | 'remove' | 'specOf' | 'topicNamed'> {
+export interface TopicBook
+  extends Pick<Runtime, 'declare' | 'resolve' | 'remove' | 'unreached' | 'specOf' | 'topicNamed'> {
   /** As this broker declares it; undefined where it has not seen it. */
   specNamed(name: string): TopicSpec | undefined
   /** Declares what another process has put away, once per topic. */
   declareSpec(spec: TopicSpec, signal: AbortSignal): Promise<void>
+}
+
+/** What a broker knows of the topics of one name that are declared alike, however many objects in the program stand for them. */
+interface Entry {
+  readonly spec: TopicSpec
+  making: Promise<Declared> | undefined
+  made: Declared | undefined
 }
 
 /** Which topics this broker has seen, and that each is declared once. */
@@ -48,24 +57,37 @@ export function topicBook(
   overrides: Readonly<Record<string, TopicOverride>>,
 ): TopicBook {
   const seen = new Map<string, AnyTopic>()
-  const declared = new Map<AnyTopic, Promise<TopicSpec>>()
-  const strange = new Map<string, Promise<TopicSpec>>()
-  const specs = new WeakMap<AnyTopic, TopicSpec>()
-  const specOf: Runtime['specOf'] = (topic) => {
-    const known = specs.get(topic)
-    if (known !== undefined) return known
+  const entries = new Map<string, Entry[]>()
+  const entryOf = new WeakMap<AnyTopic, Entry>()
+  const strange = new Map<string, Promise<void>>()
+  const known = (topic: AnyTopic): Entry => {
+    const found = entryOf.get(topic)
+    if (found !== undefined) return found
     const own = topicParts(topic)
     const override = Object.hasOwn(overrides, own.name) ? overrides[own.name] : undefined
     const spec = topicSpec(override === undefined ? own : overridden(own, override), adapter)
-    specs.set(topic, spec)
-    return spec
+    const alike = entries.get(spec.name) ?? []
+    let entry = alike.find((each) => isDeepStrictEqual(each.spec, spec))
+    if (entry === undefined) {
+      entry = { spec, making: undefined, made: undefined }
+      entries.set(spec.name, [...alike, entry])
+    }
+    entryOf.set(topic, entry)
+    return entry
   }
-  const make = async (spec: TopicSpec, signal: AbortSignal): Promise<TopicSpec> => {
+  const forget = (name: string): void => {
+    for (const entry of entries.get(name) ?? []) {
+      if (entry.made !== undefined) entry.made.there = false
+      entry.made = undefined
+      entry.making = undefined
+    }
+    strange.delete(name)
+  }
+  const make = async (spec: TopicSpec, signal: AbortSignal): Promise<void> => {
     const until = clock.now() + connectTimeoutMs
     for (let attempt = 1; ; attempt++) {
       try {
-        await driver.declare(spec, signal)
-        return spec
+        return await driver.declare(spec, signal)
       } catch (error) {
         if (!isMessagingError(error, 'unavailable', 'timeout', 'throttled') || signal.aborted || clock.now() >= until)
           throw error
@@ -74,39 +96,45 @@ export function topicBook(
     }
   }
   const declare: Runtime['declare'] = async (topic, signal, tx) => {
+    const entry = known(topic)
+    const { spec } = entry
     if (tx !== undefined) {
-      const spec = specOf(topic)
       await driver.declare(spec, signal, tx)
-      return spec
+      return { spec, there: false }
     }
-    const known = declared.get(topic)
-    if (known !== undefined) return known
-    const making = make(specOf(topic), signal)
-    declared.set(topic, making)
     seen.set(topic.name, topic)
-    making.catch(() => declared.delete(topic))
+    if (entry.making !== undefined) return entry.making
+    const made: Declared = { spec, there: true }
+    const making = make(spec, signal).then(() => made)
+    entry.made = made
+    entry.making = making
+    making.catch(() => {
+      if (entry.making === making) entry.making = undefined
+    })
     return making
   }
   return {
     declare,
     resolve: async (source, signal) =>
-      isPattern(source) ? { pattern: source.pattern } : declare(source as AnyTopic, signal),
+      isPattern(source) ? { pattern: source.pattern } : (await declare(source as AnyTopic, signal)).spec,
     async remove(topic, signal) {
-      const { name, on } = specOf(topic)
+      const { name, on } = known(topic).spec
       if (on !== undefined || topology !== 'declare')
         throw new MessagingError(
           'unsupported',
           `topic ${name} is not ours to delete: ${on === undefined ? `topology is '${topology}'` : 'it is mapped to what somebody else owns'}; have its owner do so`,
         )
       await driver.remove?.(name, signal)
-      for (const known of declared.keys()) if (known.name === name) declared.delete(known)
-      strange.delete(name)
+      forget(name)
     },
-    specOf,
+    unreached(name) {
+      if (topology === 'declare' && entries.get(name)?.some(({ spec }) => spec.groups.length > 0)) forget(name)
+    },
+    specOf: (topic) => known(topic).spec,
     topicNamed: (name) => seen.get(name),
     specNamed(name) {
       const topic = seen.get(name)
-      return topic === undefined ? undefined : specOf(topic)
+      return topic === undefined ? undefined : known(topic).spec
     },
     async declareSpec(spec, signal) {
       const { name } = spec

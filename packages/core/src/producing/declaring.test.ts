@@ -15,7 +15,7 @@ test('a topic is declared once, before its first message, and nothing overtakes 
       await new Promise<void>((resolve) => {
         open = resolve
       })
-      return topicSpec(topicParts(each), 'rig')
+      return { spec: topicSpec(topicParts(each), 'rig'), there: true }
     },
   })
   const all = [1, 2, 3].map((body) => producer.send(t, body, { id: `${body}` }))
@@ -33,7 +33,7 @@ test('a declaration that fails fails what waits, and is tried again by the next 
   const { producer } = producing({
     declare: async (each) => {
       if (fail) throw new MessagingError('unauthorized', 'no right to declare t')
-      return topicSpec(topicParts(each), 'rig')
+      return { spec: topicSpec(topicParts(each), 'rig'), there: true }
     },
   })
   expect(await refusal(producer.send(t, 1))).toBe('unauthorized no right to declare t')
@@ -48,7 +48,7 @@ test('a declaration that hangs holds nobody beyond the deadline', async () => {
       await new Promise<void>((resolve) => {
         open = resolve
       })
-      return topicSpec(topicParts(each), 'rig')
+      return { spec: topicSpec(topicParts(each), 'rig'), there: true }
     },
   })
   const sent = refusal(producer.send(t, 1, { id: '1' }))
@@ -72,7 +72,7 @@ test('the first use of a topic may be inside a transaction of a store with one w
     declare: async (each, _signal, inside) => {
       asked.push(inside)
       if (inside === undefined) await new Promise<void>((resolve) => ends.push(resolve))
-      return topicSpec(topicParts(each), 'rig')
+      return { spec: topicSpec(topicParts(each), 'rig'), there: true }
     },
   })
   expect((await producer.send(t, 1, { tx })).held).toBe('broker')

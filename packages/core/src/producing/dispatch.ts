@@ -96,7 +96,7 @@ export function draftOf(
       `${adapter} has no priorities, and a message for ${parts.name} has priority ${priority}; leave it out of the send and of topic()`,
     )
   const partition = options?.partition
-  const partitions = door.spec?.partitions ?? parts.partitions
+  const partitions = door.declared?.spec.partitions ?? parts.partitions
   if (partition !== undefined && partition >= partitions)
     throw refused(`a message for ${parts.name}`, 'partition', partition, `a whole number from 0 to ${partitions - 1}`)
   const notBefore = options === undefined ? undefined : dueOf(parts.name, now, options)

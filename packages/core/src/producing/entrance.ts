@@ -1,5 +1,4 @@
-import type { Runtime } from '../broker/runtime.ts'
-import type { TopicSpec } from '../driver/seam.ts'
+import type { Declared, Runtime } from '../broker/runtime.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { AnyTopic } from '../face/messages.ts'
 import type { Transaction } from '../face/stores.ts'
@@ -11,8 +10,8 @@ import { type List, listOf, push, type Slot, shift } from './slot.ts'
 export interface Door {
   readonly topic: AnyTopic
   readonly parts: TopicParts
-  /** There once the topic is declared: from then on the door is no wait. */
-  spec: TopicSpec | undefined
+  /** While the topic is there, the door is no wait. */
+  declared: Declared | undefined
   declaring: boolean
   /** In the order of their `send`: until the topic is declared, and behind one whose codec still works. */
   readonly waiting: List
@@ -25,7 +24,7 @@ export interface Entrance {
   /** The slot has its message now. */
   encoded(door: Door, slot: Slot): void
   /** The topic is declared, or this rejects. Inside the transaction at first: a store with one writer would wait for itself. */
-  declared(door: Door, signal: AbortSignal, tx: Transaction): Promise<TopicSpec>
+  declared(door: Door, signal: AbortSignal, tx: Transaction): Promise<void>
   /** Makes the topic known without waiting: what is held now is sent when the broker is there. */
   announce(door: Door): void
 }
@@ -41,7 +40,7 @@ export function entrance(runtime: Runtime, batcher: Batcher): Entrance {
     const door: Door = {
       topic,
       parts: topicParts(topic),
-      spec: undefined,
+      declared: undefined,
       declaring: false,
       waiting: listOf(() => drain(door)),
     }
@@ -49,7 +48,10 @@ export function entrance(runtime: Runtime, batcher: Batcher): Entrance {
     return door
   }
   function drain(door: Door): void {
-    if (door.spec === undefined) return
+    if (!isOpen(door)) {
+      if (door.waiting.head !== undefined) declare(door)
+      return
+    }
     for (
       let slot = door.waiting.head as Slot | undefined;
       slot?.message !== undefined;
@@ -60,32 +62,34 @@ export function entrance(runtime: Runtime, batcher: Batcher): Entrance {
     }
   }
   function declare(door: Door): void {
-    if (door.spec !== undefined || door.declaring) return
+    if (isOpen(door) || door.declaring) return
     door.declaring = true
     // Not for as long as somebody waits here: consumers wait for the same declaration.
     runtime.declare(door.topic, runtime.closing).then(
-      (spec) => {
+      (declared) => {
         door.declaring = false
-        door.spec = spec
+        door.declared = declared
         drain(door)
       },
       (error: unknown) => {
-        door.declaring = false
         const reason = declareError(door, error)
-        // Settling calls back; what is sent by then tries anew.
         const waiting: Slot[] = []
         for (let node = door.waiting.head; node !== undefined; node = node.next) waiting.push(node as Slot)
         for (const slot of waiting) batcher.settle(slot, reason)
+        door.declaring = false
+        // Settling calls back; what was sent by then tries anew.
+        drain(door)
       },
     )
   }
 
   function announce(door: Door): void {
-    if (door.spec !== undefined || announced.has(door)) return
+    if (isOpen(door) || announced.has(door)) return
     announced.add(door)
     runtime.declare(door.topic, runtime.closing).then(
-      (spec) => {
-        door.spec ??= spec
+      (declared) => {
+        announced.delete(door)
+        door.declared = declared
         drain(door)
       },
       () => announced.delete(door),
@@ -102,7 +106,7 @@ export function entrance(runtime: Runtime, batcher: Batcher): Entrance {
     },
     enter(door, slot) {
       if (slot.settled) return
-      if (door.spec !== undefined && door.waiting.head === undefined && slot.message !== undefined) {
+      if (isOpen(door) && door.waiting.head === undefined && slot.message !== undefined) {
         batcher.add(slot)
         return
       }
@@ -113,14 +117,15 @@ export function entrance(runtime: Runtime, batcher: Batcher): Entrance {
       if (!slot.settled) drain(door)
     },
     async declared(door, signal, tx) {
-      if (door.spec !== undefined) return door.spec
-      const spec = await runtime.declare(door.topic, signal, tx)
+      if (isOpen(door)) return
+      await runtime.declare(door.topic, signal, tx)
       announce(door)
-      return spec
     },
     announce,
   }
 }
+
+const isOpen = ({ declared }: Door): boolean => declared?.there === true
 
 function declareError({ parts }: Door, error: unknown): MessagingError {
   if (isMessagingError(error)) return error

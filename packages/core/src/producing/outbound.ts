@@ -81,6 +81,7 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
     },
   }
   function ended(slot: Slot, error: MessagingError): void {
+    if (error.code === 'unroutable') runtime.unreached(slot.topic)
     failed(slot.topic, slot.id, error)
     if (slot.epoch !== undefined) flush.end(slot.epoch)
     slot.reject(error)

@@ -299,7 +299,7 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
     own: ['receive.at-most-max'],
   },
   'remove-nothing': {
-    own: ['ending.topics', 'topics.removed', 'topics.same-connection'],
+    own: ['ending.topics', 'ending.topics-again', 'topics.removed', 'topics.same-connection'],
   },
   'remove-says-yes': {
     own: ['topics.in-hand', 'topics.not-there'],

@@ -115,6 +115,39 @@ export const ending: Chapter = {
       },
     },
     {
+      id: 'ending.topics-again',
+      says: 'a topic that was deleted is made again, with the groups that it names, by the next send: of the broker that deleted it at once, of another at the latest after one that was refused as unroutable',
+      needs: ['topics'],
+      run: async (stage) => {
+        const one = await broker(stage)
+        const two = await broker(stage)
+        const orders = topicFor<number>(stage, { groups: ['g'] })
+        await one.producer().send(orders, 1)
+        await two.producer().send(orders, 2)
+        await one.topics.delete(orders)
+        await one.producer().send(orders, 3)
+        await one.topics.delete(orders)
+        const fourth = await two.producer().send(orders, 4).then(
+          () => [4],
+          (error) => {
+            assert.equal(error.code, 'unroutable')
+            return []
+          },
+        )
+        await two.producer().send(orders, 5)
+        await one.producer().send(orders, 6)
+        const seen = calls<number>(stage)
+        await one.consume(orders, { group: 'g' }, seen.handler)
+        await seen.reached(fourth.length + 2)
+        await seen.noMore()
+        assert.deepEqual(seen.bodies.toSorted(), [...fourth, 5, 6])
+      },
+      refused: async (stage) => {
+        const one = await broker(stage)
+        await refused('unsupported', () => one.topics.delete(topicFor<number>(stage)))
+      },
+    },
+    {
       id: 'ending.scope',
       says: '`await using` closes the broker at the end of its scope',
       run: async (stage) => {
