@@ -4,6 +4,7 @@ import { lagMeter } from '../src/broker/operating.ts'
 import type { Runtime } from '../src/broker/runtime.ts'
 import { aloneGate } from '../src/consuming/alone.ts'
 import { defineAdapter } from '../src/driver/adapter.ts'
+import type { Clock } from '../src/driver/clock.ts'
 import type { Dispatch } from '../src/driver/envelope.ts'
 import type { Driver, SendControl, SendResult, Traits } from '../src/driver/seam.ts'
 import { MessagingError } from '../src/errors.ts'
@@ -162,8 +163,8 @@ export function sendingRig(options: RigOptions = {}): Rig {
   }
 }
 
-/** An adapter whose broker has nothing but sources. */
-export function sourcesOnly(name: string, open: Driver['open']): Adapter {
+/** An adapter whose broker has nothing but sources; on the machine's clock unless another is given. */
+export function sourcesOnly(name: string, open: Driver['open'], clock?: Clock): Adapter {
   const not = (): never => {
     throw new Error('not of this test')
   }
@@ -177,6 +178,6 @@ export function sourcesOnly(name: string, open: Driver['open']): Adapter {
     health: async () => [],
     close: async () => {},
   }
-  const plan = { traits, connect: async () => driver, address: `${name}:` }
+  const plan = { traits, connect: async () => driver, address: `${name}:`, clock }
   return defineAdapter(name, { replay: false, query: false }, plan) as Adapter
 }

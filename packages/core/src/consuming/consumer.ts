@@ -72,6 +72,8 @@ export async function startEngine(
     },
     accept: (arrival, from) => bench.accept(arrival, from),
     forget: (from, reason) => bench.forget(from, reason),
+    refused: ({ message }) =>
+      runtime.events.say(`the consumer of ${settings.name} is refused and asks again, now and then: ${message}`),
     handBack: () => bench.handBack(),
     idle: () => bench.idle(),
   })

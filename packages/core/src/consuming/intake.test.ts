@@ -24,6 +24,7 @@ function intakeOf(receive: Source['receive'], accept: (arrival: Arrival, from: S
     open: async (freed) => session(source, systemClock, undefined, freed),
     accept,
     forget: () => {},
+    refused: () => {},
     handBack: () => {},
     idle: async () => undefined,
   })

@@ -1,4 +1,4 @@
-import { reconnectPause } from '../driver/backoff.ts'
+import { reconnectPause, refusedPause } from '../driver/backoff.ts'
 import type { Clock } from '../driver/clock.ts'
 import type { Arrival } from '../driver/envelope.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
@@ -21,12 +21,14 @@ export interface IntakeWork {
   accept(arrival: Arrival, from: Session): void
   /** The session is gone: what it brought is no longer ours. */
   forget(session: Session, reason: MessagingError): void
+  /** It had the right to read, and has not now; told once until it flows again. */
+  refused(error: MessagingError): void
   handBack(): void
   idle(): Promise<unknown>
 }
 
-/** Errors that opening again cannot mend. */
-const final = ['unsupported', 'invalid', 'unauthorized', 'closed'] as const
+/** Errors that opening again cannot mend. A right that was taken may be given back: only a replay, which somebody waits for, ends without it. */
+const final = ['unsupported', 'invalid', 'closed'] as const
 
 /** Messages after which timers and sockets have their turn: a source that always has something would starve them. */
 const mostInATurn = 1_000
@@ -56,6 +58,7 @@ export class Intake {
       }
     | undefined
   #session: Session | undefined
+  #refused = false
   /** Ends a wait for room in the hand. */
   #wake = asleep
 
@@ -85,7 +88,7 @@ export class Intake {
       if (why === 'pause') {
         if (!(await this.#rest(session))) continue
       } else {
-        this.trouble = why
+        this.#troubled(why)
         this.#work.forget(session, why)
         await session.close().catch(() => {})
       }
@@ -153,6 +156,7 @@ export class Intake {
       try {
         const arrivals = await session.source.receive(free, signal)
         if (arrivals.length === 0 && this.#work.ends && !signal.aborted) return 'end'
+        this.#refused = false
         for (const arrival of arrivals) this.#work.accept(arrival, session)
         received += Math.max(1, arrivals.length)
       } catch (error) {
@@ -193,22 +197,30 @@ export class Intake {
     return this.#work.closesOnPause
   }
 
+  #troubled(why: MessagingError): void {
+    this.trouble = why
+    const refused = why.code === 'unauthorized'
+    if (refused && !this.#refused) this.#work.refused(why)
+    this.#refused = refused
+  }
+
   async #reopen(): Promise<Session | undefined> {
     const { signal } = this.#stopping
+    const { clock, ends } = this.#work
     for (let attempt = 1; !signal.aborted; attempt++) {
       // After a pause nothing was wrong: there is nothing to back off from.
-      if ((attempt > 1 || this.trouble !== undefined) && !(await reconnectPause(this.#work.clock, attempt, signal)))
-        break
+      const wait = this.#refused ? refusedPause : reconnectPause
+      if ((attempt > 1 || this.trouble !== undefined) && !(await wait(clock, attempt, signal))) break
       try {
         const opened = await this.#work.open(() => this.#wake(), signal)
         this.trouble = undefined
         return opened
       } catch (error) {
         if (signal.aborted) break
-        this.trouble = isMessagingError(error)
-          ? error
-          : new MessagingError('internal', describe(error), { cause: error })
-        if (isMessagingError(error, ...final)) throw error
+        this.#troubled(
+          isMessagingError(error) ? error : new MessagingError('internal', describe(error), { cause: error }),
+        )
+        if (isMessagingError(error, ...final) || (ends && this.#refused)) throw error
       }
     }
     return undefined

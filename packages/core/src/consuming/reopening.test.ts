@@ -1,7 +1,9 @@
 // What a consumer does that has worked and loses its source: waits for what may come back, and does not vanish in silence where nothing will.
 import { expect, it } from 'vitest'
+import { manualClock } from '../../test/manual-clock.ts'
 import { sourcesOnly } from '../../test/sending-rig.ts'
 import { connectAdapter } from '../broker/connect.ts'
+import type { Clock } from '../driver/clock.ts'
 import type { Source } from '../driver/seam.ts'
 import { type ErrorCode, MessagingError } from '../errors.ts'
 import { topic } from '../topic.ts'
@@ -9,11 +11,14 @@ import { topic } from '../topic.ts'
 const gone = new MessagingError('unavailable', 'the connection is gone')
 
 /** A broker whose sources end when the test says so, and open unless it gives a reason. */
-async function broker() {
+async function broker(clock?: Clock) {
+  const lines: string[] = []
   let refusal: MessagingError | undefined
+  let asked = 0
   let opened = 0
   const ends: (() => void)[] = []
   const open = async (): Promise<Source> => {
+    asked++
     if (refusal !== undefined) throw refusal
     opened++
     return {
@@ -26,9 +31,13 @@ async function broker() {
       close: async () => {},
     }
   }
-  const made = await connectAdapter(sourcesOnly('lost', open), { log: false })
+  const made = await connectAdapter(sourcesOnly('lost', open, clock), { log: (line) => void lines.push(line) })
   return {
     broker: made,
+    lines,
+    get asked() {
+      return asked
+    },
     get opened() {
       return opened
     },
@@ -60,18 +69,45 @@ it('health says why it does not flow while its source cannot be opened again, an
   await rig.broker.close()
 })
 
+it('one whose rights were taken asks seldom, says why, and goes on when they are given back', async () => {
+  const clock = manualClock()
+  const rig = await broker(clock)
+  const { done } = await rig.broker.consume(orders, { group: 'g' }, async () => {})
+  rig.lose('unauthorized')
+  await clock.advance(100)
+  expect(rig.asked).toBe(2)
+  expect(rig.lines).toEqual([
+    expect.stringMatching(/the consumer of orders is refused and asks again, now and then: .*refused as unauthorized/),
+  ])
+  await clock.advance(600_000)
+  // Never twice within five seconds, and at least once a minute.
+  expect(rig.asked).toBeGreaterThan(12)
+  expect(rig.asked).toBeLessThan(30)
+  expect(rig.lines.length).toBe(1)
+  expect(await rig.broker.health()).toEqual({
+    ok: false,
+    checks: [{ name: 'consumer orders of group g', ok: false, detail: 'refused as unauthorized' }],
+  })
+  rig.admit()
+  await clock.advance(60_000)
+  expect(rig.opened).toBe(2)
+  expect((await rig.broker.health()).ok).toBe(true)
+  await rig.broker.close()
+  await done
+})
+
 it('one that had to give up is not forgotten by health before another begins in its place', async () => {
   const rig = await broker()
   const { done } = await rig.broker.consume(orders, { group: 'g' }, async () => {})
-  rig.lose('unauthorized')
-  await expect(done).rejects.toMatchObject({ code: 'unauthorized' })
+  rig.lose('invalid')
+  await expect(done).rejects.toMatchObject({ code: 'invalid' })
   expect(await rig.broker.health()).toEqual({
     ok: false,
     checks: [
       {
         name: 'consumer orders of group g',
         ok: false,
-        detail: 'it has ended: MessagingError: refused as unauthorized',
+        detail: 'it has ended: MessagingError: refused as invalid',
       },
     ],
   })

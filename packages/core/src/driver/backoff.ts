@@ -9,3 +9,8 @@ export function jittered(attempt: number, firstMs: number, maxMs: number, random
 export function reconnectPause(clock: Clock, attempt: number, signal: AbortSignal): Promise<boolean> {
   return pause(clock, 20 + jittered(attempt, 50, 5_000), signal)
 }
+
+/** Waits before try number `attempt` of who was refused: only a human being gives rights back, and many tries in a row may lock an account. */
+export function refusedPause(clock: Clock, attempt: number, signal: AbortSignal): Promise<boolean> {
+  return pause(clock, 5_000 + jittered(attempt, 5_000, 55_000), signal)
+}
