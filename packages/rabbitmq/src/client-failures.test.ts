@@ -101,8 +101,11 @@ describe('sending', () => {
     const model = await naive()
     const channel = await model.createConfirmChannel()
     let limit = 0
-    const publisher = publisherOn(channel, (most) => {
-      limit = most
+    const publisher = publisherOn(channel, {
+      tooLong(most) {
+        limit = most
+      },
+      refused() {},
     })
     const outgoing = (bytes: number) => ({
       id: String(bytes),

@@ -29,8 +29,16 @@ interface Run {
 const ring = 4_096
 const held: SendResult = Object.freeze({ ok: true, position: undefined })
 
-/** Publishes on a fresh confirm channel, which nobody else uses. `tooLong` hears the broker's limit when it closed the channel over it. */
-export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) => void): Publisher {
+/** What a publisher tells when the broker closes its channel. */
+export interface Told {
+  /** A message was longer than this. */
+  tooLong(limit: number): void
+  /** This exchange may not be written to, or is not there. */
+  refused(exchange: string): void
+}
+
+/** Publishes on a fresh confirm channel, which nobody else uses. */
+export function publisherOn(channel: ConfirmChannel, told: Told): Publisher {
   const runs = new Array<Run | undefined>(ring).fill(undefined)
   const places = new Uint32Array(ring)
   /** Delivery tags from 1 on: the lowest that is unconfirmed, and the next to be given. */
@@ -113,7 +121,9 @@ export function publisherOn(channel: ConfirmChannel, tooLong: (limit: number) =>
     if (dead) return
     dead = true
     const limit = limitIn(why)
-    if (limit !== undefined) tooLong(limit)
+    if (limit !== undefined) told.tooLong(limit)
+    const exchange = blamedIn(why)
+    if (exchange !== undefined) told.refused(exchange)
     const under = new Set<Run>(stalled)
     for (; low < next; low++) {
       const run = runs[low & (ring - 1)]
@@ -224,11 +234,8 @@ function lost(message: Outgoing, written: boolean, why: unknown, limit: number |
   if (why === undefined || limit !== undefined) return gone(about, why, outcome)
   const error = translated(why, about, outcome)
   if (error.retryable) return error
-  // The channel is shared: who else was on it has done nothing wrong. The broker names the exchange that it closed it for.
-  const blamed = error.message.includes(
-    `exchange '${message.exchange === '' ? 'amq.default' : message.exchange}' in vhost`,
-  )
-  if (!blamed) return gone(about, error, outcome)
+  // The channel is shared: who else was on it has done nothing wrong.
+  if (message.exchange !== blamedIn(why)) return gone(about, error, outcome)
   return error.code === 'unauthorized'
     ? error
     : new MessagingError('unavailable', error.message, { cause: why, outcome })
@@ -246,4 +253,10 @@ export function overLimit(id: string, bytes: number, limit: number): MessagingEr
 function limitIn(why: unknown): number | undefined {
   const found = /larger than (?:configured )?max size (\d+)/.exec(why instanceof Error ? why.message : '')
   return found === null ? undefined : Number(found[1])
+}
+
+/** The exchange that the broker names as why it closed a channel. */
+function blamedIn(why: unknown): string | undefined {
+  const name = /exchange '(.*)' in vhost/s.exec(why instanceof Error ? why.message : '')?.[1]
+  return name === 'amq.default' ? '' : name
 }

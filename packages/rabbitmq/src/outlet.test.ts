@@ -28,7 +28,7 @@ async function through(
 ): Promise<Message[]> {
   const reading = await model.createChannel()
   const { queue } = await reading.assertQueue('', { exclusive: true })
-  const results = await publisherOn(channel, () => {}).publish(
+  const results = await publisherOn(channel, { tooLong() {}, refused() {} }).publish(
     all.map((each) => ({ ...each, exchange: '', key: queue })),
     forever,
   )

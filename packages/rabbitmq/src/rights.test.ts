@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { ensure } from '@posthorn/brokers'
 import { type Broker, connectAdapter, fixed, retry, topic } from '@posthorn/core'
+import type { TopicSpec } from '@posthorn/core/driver'
 import { afterAll, describe, expect, it } from 'vitest'
 import { rabbitmq } from './index.ts'
 import { fixtureOn } from './testing/fixture.ts'
@@ -13,15 +14,19 @@ const url = await ensure(testedOn)
 const fixture = fixtureOn(testedOn, url)
 const { namespace } = fixture
 const management = managementOf(testedOn)
+const forever = new AbortController().signal
 const users: string[] = []
 afterAll(() => Promise.all(users.map((user) => management.call('DELETE', `/users/${user}`))))
+
+const permit = (user: string, configure: string, write: string): Promise<unknown> =>
+  management.call('PUT', `/permissions/%2F/${user}`, { configure, write, read: '.*' })
 
 /** The address of a new user who may make what `configure` matches, and write to what `write` does. */
 async function userWho(configure: string, write = '.*'): Promise<string> {
   const user = `limited-${randomBytes(4).toString('hex')}`
   users.push(user)
   await management.call('PUT', `/users/${user}`, { password: 'secret', tags: '' })
-  await management.call('PUT', `/permissions/%2F/${user}`, { configure, write, read: '.*' })
+  await permit(user, configure, write)
   const { host } = new URL(url)
   return `amqp://${user}:secret@${host}`
 }
@@ -118,6 +123,29 @@ it.each(['declare', 'check'] as const)(
     ])
   },
 )
+
+it('hinders nobody by sends that are refused, again and again, until they are not', async () => {
+  const [open, closed] = [fixture.topic(), fixture.topic()]
+  const at = await userWho('.*', `^(?!.*:${closed.name}$).*$`)
+  const driver = await fixture.connect({ url: at })
+  for (const each of [open, closed]) await driver.declare(each, forever)
+  const send = async (to: TopicSpec, count: number): Promise<readonly string[]> => {
+    const batch = Array.from({ length: count }, () => fixture.message(to))
+    return (await driver.send(batch, { signal: forever })).map((each) => (each.ok ? 'ok' : each.error.code))
+  }
+  expect(await send(closed, 1)).toEqual(['unauthorized'])
+  const good: string[] = []
+  const bad: string[] = []
+  for (let round = 0; round < 20; round++) {
+    const refused = send(closed, 1)
+    good.push(...(await Promise.all([send(open, 50), send(open, 50)])).flat())
+    bad.push(...(await refused))
+  }
+  expect(new Set(good)).toEqual(new Set(['ok']))
+  expect(new Set(bad)).toEqual(new Set(['unauthorized']))
+  await permit(new URL(at).username, '.*', '.*')
+  await expect.poll(() => send(closed, 1), { timeout: 10_000 }).toEqual(['ok'])
+})
 
 it('tells at once who may write nothing, whom it hinders from writing down what it makes', async () => {
   const limited = await connected(await userWho('.*', '^$'), 'declare')

@@ -1,11 +1,12 @@
 import type { SendResult } from '@posthorn/core/driver'
 import type { Channel } from 'amqplib'
-import { overLimit, type Publisher, publisherOn } from './confirms.ts'
+import { overLimit, type Publisher, publisherOn, type Told } from './confirms.ts'
 import type { Link } from './connection.ts'
 import { aborted, translated } from './errors.ts'
 import type { Outgoing } from './frames.ts'
+import { apart } from './placing.ts'
 
-/** The sending half of a driver: one confirm channel, made again when it is gone. */
+/** The sending half of a driver: one confirm channel, and another for what the broker has closed one for. */
 export interface Sender {
   /** One result per message, in order. Never rejects. */
   send(batch: readonly Outgoing[], signal: AbortSignal): Promise<readonly SendResult[]>
@@ -17,37 +18,37 @@ export interface Sender {
 
 /** A sender on a link, for bodies of at most `maxBytes`, or less where the broker says so. */
 export function senderOn(link: Link, maxBytes: number): Sender {
-  let publisher: Publisher | undefined
-  let opening: Promise<Publisher> | undefined
   let talk: Promise<Channel> | undefined
   let limit = maxBytes
-
-  const open = async (): Promise<Publisher> => {
-    const model = await link.model()
-    const channel = await model.createConfirmChannel().catch((error: unknown) => {
-      throw translated(error, 'opening a channel to send on')
-    })
-    const lower = (most: number): void => {
+  /** Exchanges that a channel was closed for, and that have taken nothing since. */
+  const suspects = new Set<string>()
+  const told: Told = {
+    tooLong(most) {
       limit = Math.min(limit, most)
-    }
-    publisher = publisherOn(channel, lower)
-    publisher.block(link.blocked)
-    return publisher
+    },
+    refused: (exchange) => void suspects.add(exchange),
   }
-  const ready = (): Publisher | Promise<Publisher> => {
-    if (publisher !== undefined && !publisher.dead) return publisher
-    if (opening === undefined) {
-      opening = open().finally(() => {
-        opening = undefined
-      })
-      // Who waits for it may have given up.
-      opening.catch(() => {})
+  const common = channelFor(link, told)
+  /** What goes to a suspect closes no channel but this. */
+  const apartFromOthers = channelFor(link, told)
+
+  const onSuspicion = async (batch: readonly Outgoing[], signal: AbortSignal): Promise<readonly SendResult[]> => {
+    const results = await (await unlessAborted(apartFromOthers.ready(), signal)).publish(batch, signal)
+    for (const [i, { exchange }] of batch.entries()) {
+      const result = results[i]
+      if (result?.ok === true || result?.error.code === 'unroutable') suspects.delete(exchange)
     }
-    return opening
+    return results
+  }
+  const through = async (batch: readonly Outgoing[], signal: AbortSignal): Promise<readonly SendResult[]> => {
+    const suspected = ({ exchange }: Outgoing): boolean => suspects.has(exchange)
+    if (suspects.size === 0 || !batch.some(suspected))
+      return (await unlessAborted(common.ready(), signal)).publish(batch, signal)
+    if (batch.every(suspected)) return onSuspicion(batch, signal)
+    return apart(batch, suspected, (part) => through(part, signal))
   }
   const publish = async (batch: readonly Outgoing[], signal: AbortSignal): Promise<readonly SendResult[]> => {
-    if (batch.every(({ body }) => body.byteLength <= limit))
-      return (await unlessAborted(ready(), signal)).publish(batch, signal)
+    if (batch.every(({ body }) => body.byteLength <= limit)) return through(batch, signal)
     const fit = batch.filter(({ body }) => body.byteLength <= limit)
     const results = fit.length === 0 ? [] : await publish(fit, signal)
     let next = 0
@@ -76,6 +77,43 @@ export function senderOn(link: Link, maxBytes: number): Sender {
       say().catch(() => {
         talk = undefined
       })
+    },
+    block(reason) {
+      common.block(reason)
+      apartFromOthers.block(reason)
+    },
+  }
+}
+
+/** A confirm channel that is opened when it is needed, and made again when it is gone. */
+interface Opened {
+  ready(): Publisher | Promise<Publisher>
+  block(reason: string | undefined): void
+}
+
+function channelFor(link: Link, told: Told): Opened {
+  let publisher: Publisher | undefined
+  let opening: Promise<Publisher> | undefined
+  const open = async (): Promise<Publisher> => {
+    const model = await link.model()
+    const channel = await model.createConfirmChannel().catch((error: unknown) => {
+      throw translated(error, 'opening a channel to send on')
+    })
+    publisher = publisherOn(channel, told)
+    publisher.block(link.blocked)
+    return publisher
+  }
+  return {
+    ready() {
+      if (publisher !== undefined && !publisher.dead) return publisher
+      if (opening === undefined) {
+        opening = open().finally(() => {
+          opening = undefined
+        })
+        // Who waits for it may have given up.
+        opening.catch(() => {})
+      }
+      return opening
     },
     block: (reason) => publisher?.block(reason),
   }
