@@ -6,6 +6,7 @@ import { arrivalOf } from './convert.ts'
 import { aborted } from './errors.ts'
 import { type Entry, lookThrough, takeOut } from './looking.ts'
 import type { Names } from './names.ts'
+import { establish, onChannel } from './topology.ts'
 
 /** What a shelf lies in. */
 export interface ShelfPlace {
@@ -14,19 +15,18 @@ export interface ShelfPlace {
   readonly names: Names
   readonly topic: string
   readonly group: string | undefined
-  /** Makes the queue where it may. */
-  prepare(signal: AbortSignal): Promise<void>
 }
 
 /** A shelf of dead letters: a queue that nobody consumes, looked through and left as it was. */
 export function shelfIn(place: ShelfPlace): Shelf {
-  const { link, names, topic, group, clock } = place
+  const { link, clock, names, topic, group } = place
   const queue = names.shelf(topic, group)
   const about = `the dead letters of ${topic}${group === undefined ? '' : ` for group ${group}`}`
   return {
     async *list(signal) {
       if (signal.aborted) throw aborted(about, signal)
-      await place.prepare(signal)
+      const shelf = { do: 'queue', name: queue, args: {} } as const
+      await onChannel(link, clock, about, signal, (channel) => establish(channel, [shelf], 'check', about))
       for await (const entry of lookThrough({ link, clock, queue, about }, signal)) {
         const found = letterIn(entry.message, place, entry)
         if (found !== undefined) yield found

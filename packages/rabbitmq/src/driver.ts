@@ -165,17 +165,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
       if (over) await source.close()
       return source
     },
-    shelf: (topic, group) =>
-      shelfIn({
-        link: consuming,
-        clock,
-        names,
-        topic: topic.name,
-        group,
-        prepare: async (signal) => {
-          if (group !== undefined) await provide(declaring, { need: 'shelf', topic: topic.name, group }, signal)
-        },
-      }),
+    shelf: (topic, group) => shelfIn({ link: consuming, clock, names, topic: topic.name, group }),
     async lag(source, group, signal) {
       open()
       const name = 'pattern' in source ? source.pattern : source.name

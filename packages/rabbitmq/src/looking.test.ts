@@ -1,9 +1,12 @@
 // Two who look through the same queue at once.
 import { ensure } from '@posthorn/brokers'
+import { connectAdapter, topic } from '@posthorn/core'
 import { type Clock, systemClock } from '@posthorn/core/driver'
 import { connect } from 'amqplib'
 import { expect, it } from 'vitest'
+import { rabbitmq } from './index.ts'
 import { fixtureOn } from './testing/fixture.ts'
+import { managementOf } from './testing/management.ts'
 
 const url = await ensure('rabbitmq')
 const fixture = fixtureOn('rabbitmq', url)
@@ -54,3 +57,25 @@ it.each([2, 6])(
   },
   30_000,
 )
+
+it('makes nothing for a group that was mistyped when its dead letters are asked for, and says which there are', async () => {
+  const { namespace } = fixture
+  const lines: string[] = []
+  const broker = await connectAdapter(rabbitmq({ url }), { namespace, log: (line) => void lines.push(line) })
+  fixture.after(() => broker.close())
+  const orders = topic<string>('mistyped', { groups: ['billing'] })
+  const lettersOf = async (of?: { readonly group: string }) => {
+    const letters: string[] = []
+    for await (const { body } of broker.deadLetters(orders, of).list()) letters.push(String(body))
+    return letters
+  }
+  expect(await lettersOf({ group: 'billing' })).toEqual([])
+  expect(await lettersOf()).toEqual([])
+  expect(lines).toEqual([])
+  expect(await lettersOf({ group: 'biling' })).toEqual([])
+  expect(lines).toEqual([expect.stringContaining('mistyped has no group biling; did you mean billing?')])
+  const made = await managementOf('rabbitmq').queues(`${namespace}:mistyped@`)
+  expect(made.map(({ name }) => name).sort()).toEqual(
+    ['mistyped@billing', 'mistyped@billing~dead'].map((name) => `${namespace}:${name}`),
+  )
+})

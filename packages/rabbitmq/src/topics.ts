@@ -43,8 +43,9 @@ export async function removeTopic(on: Declaring, topic: string, signal: AbortSig
     }
     for (const exchange of [names.late(topic), names.agreed(topic)]) await channel.deleteExchange(exchange)
   })
-  const lost = shelfIn({ link, clock: context.clock, names, topic, group: undefined, prepare: async () => {} })
-  for await (const { token } of lost.list(signal)) await lost.remove([token], signal)
+  const lost = shelfIn({ link, clock: context.clock, names, topic, group: undefined })
+  if (await exists(on, { do: 'queue', name: names.unroutable, args: {} }, signal))
+    for await (const { token } of lost.list(signal)) await lost.remove([token], signal)
   await strike(on, topic, signal)
   routes.forget(topic)
 }

@@ -1,13 +1,14 @@
 import { callable, checkOptions, checkValue, flag, type Shape } from '../checked.ts'
 import { pause } from '../driver/clock.ts'
 import type { Dispatch, Envelope, Letter } from '../driver/envelope.ts'
-import type { Shelf } from '../driver/seam.ts'
+import type { Shelf, ShelvedLetter } from '../driver/seam.ts'
 import { notedWindow, partsOf } from '../driver/store.ts'
-import { MessagingError } from '../errors.ts'
+import { isMessagingError, MessagingError } from '../errors.ts'
 import type { AnyTopic, BodyOf, Source } from '../face/messages.ts'
 import type { DeadLetter, DeadLetters } from '../face/operating.ts'
 import { isPattern } from '../pattern.ts'
 import { deadLetterOf } from './letter.ts'
+import { noSuchGroup } from './operating.ts'
 import type { Runtime } from './runtime.ts'
 
 /** One letter with what is needed to do something about it. */
@@ -50,10 +51,20 @@ export function deadLetters<S extends Source>(
     )
   const topic = from as never
 
+  /** What lies on a shelf; where the broker has none of that name, a group that was mistyped looks like one without letters: so it is said. */
+  async function* shelved(shelf: Shelf, name: string, signal: AbortSignal): AsyncGenerator<ShelvedLetter> {
+    try {
+      yield* shelf.list(signal)
+    } catch (error) {
+      if (!isMessagingError(error, 'not-found')) throw error
+      if (group === undefined) return
+      runtime.events.say(`deadLetters() finds nothing: ${await noSuchGroup(runtime, name, group)}`)
+    }
+  }
   async function* each(signal: AbortSignal): AsyncGenerator<Found> {
     const { spec } = await runtime.declare(topic, signal)
     const shelf: Shelf = runtime.driver.shelf(spec, group)
-    for await (const { token, message, letter, group: of } of shelf.list(signal)) {
+    for await (const { token, message, letter, group: of } of shelved(shelf, spec.name, signal)) {
       yield {
         message,
         letter,

@@ -57,13 +57,15 @@ export async function lag(runtime: Runtime, source: Source, options: { readonly 
   try {
     found = await runtime.driver.lag(spec, options.group, runtime.closing)
   } catch (error) {
-    throw isMessagingError(error, 'not-found') ? await noSuchGroup(runtime, name, options.group, error) : error
+    if (!isMessagingError(error, 'not-found')) throw error
+    const what = await noSuchGroup(runtime, name, options.group)
+    throw new MessagingError('not-found', `lag(): ${what} (${error.message})`, { cause: error })
   }
   return runtime.meter.lagOf(name, options.group, found)
 }
 
-/** Says which groups there are, where the broker tells. */
-async function noSuchGroup(runtime: Runtime, name: string, group: string, cause: Error): Promise<MessagingError> {
+/** That a topic has no such group, and which there are, where the broker tells. */
+export async function noSuchGroup(runtime: Runtime, name: string, group: string): Promise<string> {
   const listed = await runtime.driver.topics?.(runtime.closing).catch(() => [])
   const groups = listed?.find((each) => each.name === name)?.groups ?? []
   const near = nearest(group, groups)
@@ -73,7 +75,7 @@ async function noSuchGroup(runtime: Runtime, name: string, group: string, cause:
       : groups.length > 0
         ? `; there are ${groups.join(', ')}`
         : '; consume once with it, or name it in topic(name, { groups })'
-  return new MessagingError('not-found', `lag(): ${name} has no group ${group}${hint} (${cause.message})`, { cause })
+  return `${name} has no group ${group}${hint}`
 }
 
 /** Whether a message can be sent and consumed now: the driver's word, the consumers' and the store's. Never rejects. */

@@ -175,7 +175,7 @@ export type SourceEvent =
 
 /** A shelf of dead letters. They are put on it by `send` with a `letter`. */
 export interface Shelf {
-  /** Oldest first, as of now; ends. What is listed stays there. */
+  /** Oldest first, as of now; ends. What is listed stays there. Makes nothing: `not-found` may tell that there is no such shelf, which is an empty one. */
   list(signal: AbortSignal): AsyncIterable<ShelvedLetter>
   /** Removes these; a token that is gone is no error. Tokens hold until the iteration they came from ends. */
   remove(tokens: readonly unknown[], signal: AbortSignal): Promise<void>
