@@ -34,6 +34,7 @@ function after(times: number): { readonly reached: () => void; readonly all: Pro
 
 // 1. Send, consume, fail, retry, dead-letter.
 const first = after(3)
+const second = after(1)
 broker.on('dead-letter', (letter) => {
   say(`dead letter: ${JSON.stringify(letter.body)} after ${letter.attempts} tries: ${letter.error}`)
   first.reached()
@@ -45,18 +46,19 @@ await broker.consume(
     say(`got "${body.text}", attempt ${attempt}`)
     if (body.text === 'broken') throw new Error('cannot be read')
     if (body.text === 'shaky' && attempt < 2) throw new Error('once more, please')
-    if (body.text !== 'delayed') first.reached()
+    if (body.text === 'delayed') second.reached()
+    else first.reached()
   },
 )
-await producer.send(greetings, { text: 'hello' })
-await producer.send(greetings, { text: 'shaky' })
-await producer.send(greetings, { text: 'broken' })
+for (const text of ['hello', 'shaky', 'broken']) {
+  const { held } = await producer.send(greetings, { text })
+  say(`sent "${text}", held by the ${held}`)
+}
 await first.all
 
 // 2. Delay, cancel.
-const second = after(1)
-broker.on('handled', () => second.reached())
 await producer.send(greetings, { text: 'delayed' }, { delayMs: 300 })
+say('sent "delayed", due in 300 ms')
 const never = await producer.send(greetings, { text: 'cancelled' }, { delayMs: 60_000 })
 say(`a message due in a minute: ${await producer.cancel(never)}`)
 await second.all

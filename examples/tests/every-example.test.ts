@@ -9,7 +9,16 @@ import { afterAll, describe, expect, test } from 'vitest'
 
 /** What the last lines must say. */
 const examples: Readonly<Record<string, readonly string[]>> = {
-  hello: ['"a":[1,2,3]', '"b":[1,2,3]', '"c":[1,2,3]', 'redriven: 1'],
+  hello: [
+    'sent "hello", held by the broker',
+    'got "hello", attempt 1',
+    'got "shaky", attempt 2',
+    'dead letter: {"text":"broken"} after 3 tries: Error: cannot be read',
+    'a message due in a minute: cancelled',
+    'got "delayed", attempt 1',
+    '{"a":[1,2,3],"b":[1,2,3],"c":[1,2,3]}',
+    'redriven: 1',
+  ],
   'flash-sale': ['200 served', 'at most 100 a second'],
   registration: ['sms to Grace, at try 2', 'everybody has a mail and an SMS'],
   'table-to-cache': ['table and cache agree'],
@@ -49,5 +58,6 @@ describe.each(Object.keys(own))('examples on %s', (broker) => {
     const said = await run(name, url)
     for (const line of [...(examples[name] ?? []), ...(own[broker]?.[name] ?? [])]) expect(said).toContain(line)
     expect(said).not.toContain('OUT OF ORDER')
+    if (name === 'hello') for (const line of said.trimEnd().split('\n')) expect(line).toMatch(/^ *\d+ ms {2}\S/)
   })
 })
