@@ -1,4 +1,4 @@
-import { checkOptions, checkValue, ms as msRule, number, oneOf, type Shape, whole } from './checked.ts'
+import { checkOptions, checkValue, ms as msRule, number, oneOf, refused, type Shape, whole } from './checked.ts'
 import { MessagingError } from './errors.ts'
 import type { Backoff } from './face/extending.ts'
 
@@ -18,6 +18,7 @@ export function exponential(options: {
 }): Backoff {
   checkOptions('exponential()', options, exponentialShape, ['firstMs', 'maxMs'])
   const { firstMs, maxMs, factor = 2, jitter = 'full' } = options
+  if (maxMs < firstMs) throw refused('exponential()', 'maxMs', maxMs, `no less than firstMs (${firstMs})`)
   return (attempt) => {
     const ceiling = Math.min(maxMs, firstMs * factor ** (Math.max(attempt, 1) - 1))
     return jitter === 'none' ? ceiling : Math.random() * ceiling

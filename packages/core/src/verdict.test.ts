@@ -33,6 +33,7 @@ test.each([
     "jitter is \"nope\"; give 'full' or 'none'",
   ],
   ['exponential', exponential, [{ firstMs: 5, maxMs: 50, factor: 0.5 }], 'factor is 0.5; give a number from 1 to 100'],
+  ['exponential', exponential, [{ firstMs: 5, maxMs: 1 }], 'exponential(): maxMs is 1; give no less than firstMs (5)'],
   ['fixed', fixed, [], 'fixed(): ms is undefined'],
   ['fixed', fixed, ['5'], 'ms is "5"'],
   ['list', list, [5, -1], 'one of its waits is -1'],

@@ -49,6 +49,17 @@ describe('configuration', () => {
     expect(await dead.promise).toBe(2)
   })
 
+  it.each([{ maxMs: 1 }, { firstMs: 90_000 }])(
+    'may say one wait of a retry, %j, and the other fits it',
+    async (waits) => {
+      await using broker = await connect({
+        url: 'memory:',
+        consumers: { billing: { retry: { attempts: 2, ...waits } } },
+      })
+      await broker.consume(topic('orders'), { group: 'billing' }, async () => {})
+    },
+  )
+
   const broken: readonly (readonly [string, unknown, RegExp])[] = [
     ['a file that is no JSON', '{ url: ', /is not JSON/],
     [
@@ -73,6 +84,11 @@ describe('configuration', () => {
       'a group without tries',
       { url: 'memory:', consumers: { billing: { retry: {} } } },
       /consumers\.billing\.retry has no attempts/,
+    ],
+    [
+      'a longest wait below the first',
+      { url: 'memory:', consumers: { billing: { retry: { attempts: 2, firstMs: 5, maxMs: 1 } } } },
+      /consumers\.billing\.retry: maxMs is 1; give no less than firstMs \(5\)/,
     ],
     [
       'a concurrency in words',

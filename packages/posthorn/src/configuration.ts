@@ -56,14 +56,17 @@ export function checkConfiguration(given: unknown, from: string): asserts given 
   checkNamed(`${from}: topics`, topics, topicShape)
   checkNamed(`${from}: consumers`, consumers, consumerShape)
   for (const [group, settings] of Object.entries(consumers ?? {})) {
-    if (settings.retry === undefined) continue
-    checkOptions(`${from}: consumers.${group}.retry`, settings.retry, retryShape)
-    if (settings.retry.attempts === undefined)
-      throw new MessagingError(
-        'invalid',
-        `${from}: consumers.${group}.retry has no attempts; give a whole number from 1`,
-      )
+    if (settings.retry !== undefined) checkRetry(`${from}: consumers.${group}.retry`, settings.retry)
   }
+}
+
+function checkRetry(path: string, retry: NonNullable<ConsumerOverride['retry']>): void {
+  checkOptions(path, retry, retryShape)
+  if (retry.attempts === undefined)
+    throw new MessagingError('invalid', `${path} has no attempts; give a whole number from 1`)
+  const { firstMs = 0, maxMs = firstMs } = retry
+  if (maxMs < firstMs)
+    throw new MessagingError('invalid', `${path}: maxMs is ${maxMs}; give no less than firstMs (${firstMs})`)
 }
 
 function checkNamed(path: string, given: Readonly<Record<string, unknown>> | undefined, shape: Shape): void {

@@ -158,8 +158,11 @@ function withConfigured(given: Asked, configured: ConsumerOverride | undefined):
 function policyOf(use: readonly ConsumeExtension[], configured: ConsumerOverride | undefined): RetryPolicy {
   const said = use.map((each) => innerOf(each).retry).findLast((each) => each !== undefined)
   if (said !== undefined || configured?.retry === undefined) return said ?? defaultRetry
-  const { attempts, inPlace, firstMs = 200, maxMs = 60_000 } = configured.retry
-  return { attempts, inPlace, backoff: exponential({ firstMs, maxMs }), when: undefined }
+  const { attempts, inPlace, firstMs, maxMs } = configured.retry
+  // The one that is said bounds the other's default.
+  const first = firstMs ?? Math.min(200, maxMs ?? 200)
+  const backoff = exponential({ firstMs: first, maxMs: maxMs ?? Math.max(60_000, first) })
+  return { attempts, inPlace, backoff, when: undefined }
 }
 
 function groupOf(call: string, name: string, mode: string, group: string | undefined, member: string): string {
