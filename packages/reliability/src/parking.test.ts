@@ -91,6 +91,16 @@ describe('a parked key', () => {
   })
 })
 
+it('is refused where each instance has a group of its own: nobody would come back for what is parked', async () => {
+  const { broker } = await rig()
+  const everywhere = { mode: 'broadcast', order: 'key', onFailure: 'park' } as const
+  for (const asked of [everywhere, { ...everywhere, group: 'g' }])
+    await expect(broker.consume(orders, asked, async () => {})).rejects.toThrow(
+      /onFailure: 'park' .*mode: 'broadcast'.*say onFailure: 'skip'/,
+    )
+  await broker.close()
+})
+
 describe('a store that is away', () => {
   it('keeps who asks it about parked keys waiting: nobody is asked again at once, and no message is taken for poison', async () => {
     let away = true

@@ -44,6 +44,11 @@ export function checkGuarantee(runtime: Runtime, call: string, settings: Setting
       "say order: 'none', or use skipOlder() to be done with what is too old",
     )
   if (settings.onFailure === 'park') {
+    if (settings.mode === 'broadcast')
+      refuse(
+        "onFailure: 'park' keeps a key's messages until somebody redrives them, and with mode: 'broadcast' the group ends with its instance",
+        "say onFailure: 'skip' or 'block', or give each instance a group of its own",
+      )
     if (settings.order !== 'key')
       refuse(`onFailure: 'park' holds a key back, and order is '${settings.order}'`, "say order: 'key'")
     if (runtime.keeper === undefined)
