@@ -1,6 +1,6 @@
 import { decodeBody } from '../body.ts'
 import { callable, checkOptions, checkValue, date, ms, oneOf, ownName, type Rule } from '../checked.ts'
-import type { Engine } from '../consuming/consumer.ts'
+import { defaultDrainMs, type Engine } from '../consuming/consumer.ts'
 import { pause } from '../driver/clock.ts'
 import { describe, MessagingError } from '../errors.ts'
 import type { Broker } from '../face/broker.ts'
@@ -17,7 +17,7 @@ import { explain } from './explain.ts'
 import { health, lag } from './operating.ts'
 import { requester, respond } from './requests.ts'
 import type { Runtime } from './runtime.ts'
-import { consume, drainMs, pull, replay } from './subscriptions.ts'
+import { consume, pull, replay } from './subscriptions.ts'
 import { topics } from './topics.ts'
 
 /** What `close` has to end, in this order: consumers, producers, keeper, driver, store. */
@@ -72,7 +72,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
   const close: Broker['close'] = (options) => {
     checkOptions('close()', options, { drainMs: ms() })
     ended ??= (async () => {
-      const within = options?.drainMs ?? drainMs
+      const within = options?.drainMs ?? defaultDrainMs
       // Who does not await `consume` may close while it opens: what has opened is ended like the others, not cut off.
       if (opening.size > 0)
         await Promise.race([

@@ -1,6 +1,6 @@
 import { checkOptions, checkValue, ms, oneOf } from '../checked.ts'
 import { askedOf, checkAsked, checkHandler, from } from '../consuming/asking.ts'
-import { type Engine, startEngine } from '../consuming/consumer.ts'
+import { defaultDrainMs, type Engine, startEngine } from '../consuming/consumer.ts'
 import { puller } from '../consuming/pull.ts'
 import { type Asked, type Settings, settle } from '../consuming/settings.ts'
 import { pause } from '../driver/clock.ts'
@@ -10,9 +10,6 @@ import { MessagingError } from '../errors.ts'
 import type { Consumer, Handle, HandleBatch, Puller, PullOptions, Replay, ReplayOptions } from '../face/handling.ts'
 import type { Source } from '../face/messages.ts'
 import type { Runtime } from './runtime.ts'
-
-/** Longest that `stop()` and `close()` wait for handlers, unless said otherwise. */
-export const drainMs = 30_000
 
 /** `broker.consume`. */
 export async function consume(
@@ -39,7 +36,7 @@ export async function consume(
 export function consumerOf(runtime: Runtime, settings: Settings, engine: Engine): Consumer {
   const stop: Consumer['stop'] = (options) => {
     checkOptions('stop()', options, { drainMs: ms() })
-    return engine.stop(options?.drainMs ?? drainMs)
+    return engine.stop(options?.drainMs ?? defaultDrainMs)
   }
   const consumer = {
     pause: () => engine.pause(),
@@ -115,7 +112,7 @@ export async function replay(
   return [
     {
       done: engine.done.then(() => ({ handled: engine.stats().handled })),
-      stop: async () => void (await engine.stop(drainMs)),
+      stop: async () => void (await engine.stop(defaultDrainMs)),
     },
     engine,
   ]

@@ -34,6 +34,9 @@ export interface Engine {
 /** A consumer that finishes nothing for so long is said to be stalled. */
 const stalledAfterMs = 60_000
 
+/** Longest that a consumer which stops waits for its handlers, unless said otherwise. */
+export const defaultDrainMs = 30_000
+
 /** How long handlers get to notice that their time is over. */
 const graceMs = 1_000
 
@@ -170,7 +173,7 @@ function engineOf(
       .then(() => ({ handled: counts.handled, givenBack: counts.givenBack }))
   }
   const { signal } = settings
-  const abort = (): void => void stop(30_000)
+  const abort = (): void => void stop(defaultDrainMs)
   signal?.addEventListener('abort', abort, { once: true })
   if (signal?.aborted === true) abort()
   // A signal that lives as long as its process must not keep every consumer that there ever was.
