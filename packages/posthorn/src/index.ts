@@ -1,5 +1,27 @@
 // What an application imports; adapters and their options come from their own packages.
-export * from '@posthorn/core'
+export type * from '@posthorn/core'
+export {
+  ack,
+  bytes,
+  cloudEvents,
+  delayLevel,
+  errorCodes,
+  exponential,
+  fixed,
+  gzip,
+  isMessagingError,
+  json,
+  list,
+  MessagingError,
+  nack,
+  pattern,
+  reject,
+  retry,
+  text,
+  topic,
+  Unrecoverable,
+  zstd,
+} from '@posthorn/core'
 export {
   adaptive,
   breaker,
