@@ -208,6 +208,8 @@ async function judged({ folder, freezes, freezeMs }: Ground, own: DatabaseSync):
 }
 
 function torn(own: DatabaseSync): { torn: number; tornSends: number } {
+  // Made here and not with the table: the members write effects, and are not to pay for how they are judged.
+  own.exec('CREATE INDEX app_effects_of ON app_effects (grp, id)')
   const count = (text: string): number => own.prepare(text).get()?.['n'] as number
   return {
     torn: count(`SELECT count(*) AS n FROM app_effects e WHERE grp = 'billing'
