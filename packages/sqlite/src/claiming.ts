@@ -136,7 +136,7 @@ function takeReady(sql: Sql, { group, room, laneRoom, now, until }: ClaimWish, h
 function takeIn(sql: Sql, wish: ClaimWish, hand: Hand, direct: boolean): void {
   const { group, room, topicName } = wish
   let scanned = 0
-  for (const cursor of sql.rows('SELECT topic, at FROM posthorn_cursor WHERE grp = ?', group.id)) {
+  for (const cursor of inTurn(sql.rows('SELECT topic, at FROM posthorn_cursor WHERE grp = ?', group.id), hand.no)) {
     const topic = cursor['topic'] as number
     const from = cursor['at'] as number
     let seq = from
@@ -157,6 +157,13 @@ function takeIn(sql: Sql, wish: ClaimWish, hand: Hand, direct: boolean): void {
     }
     if (seq !== from) sql.run('UPDATE posthorn_cursor SET at = ? WHERE grp = ? AND topic = ?', seq, group.id, topic)
   }
+}
+
+/** Each claim begins with another topic of a pattern: one that is never empty would keep the others waiting. */
+function inTurn(cursors: readonly Row[], turn: number): readonly Row[] {
+  if (cursors.length < 2) return cursors
+  const first = turn % cursors.length
+  return [...cursors.slice(first), ...cursors.slice(0, first)]
 }
 
 /** Where every message may go to anybody: one statement for all. */

@@ -3,7 +3,8 @@ import type { Row, Sql } from './sql.ts'
 
 /** Places of one topic: `seq` = topic × span + place. 2^53 / 2^39 leaves 16,383 topics of 5 × 10^11 messages each. */
 export const span = 2 ** 39
-const mostTopics = 2 ** 14 - 1
+/** How many topics a file holds at a time, reply addresses among them. */
+export const mostTopics = 2 ** 14 - 1
 
 /** A topic as it is in the file. */
 export interface TopicRow {
@@ -47,7 +48,8 @@ export function addTopic(
   spec: { readonly partitions: number; readonly retentionMs: number | undefined; readonly keyed: boolean } | undefined,
 ): TopicRow {
   const row = sql.row(
-    'INSERT INTO posthorn_topic (ns, name, partitions, retention, keyed, reply) VALUES (?, ?, ?, ?, ?, ?) RETURNING *',
+    'INSERT INTO posthorn_topic (id, ns, name, partitions, retention, keyed, reply) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *',
+    freeNumber(sql, name),
     ns,
     name,
     spec?.partitions ?? null,
@@ -55,10 +57,29 @@ export function addTopic(
     spec?.keyed === true ? 1 : 0,
     spec === undefined ? 1 : 0,
   ) as Row
-  const topic = topicFrom(row)
-  if (topic.id > mostTopics)
-    throw new MessagingError('invalid', `${name} would be topic ${topic.id} of the file, and ${mostTopics} is the most`)
-  return topic
+  return topicFrom(row)
+}
+
+/**
+ * A number that no topic has. All come in turn, so that one which became free is given again as late as can be: whoever reads a topic page by page
+ * and has not seen yet that it is gone must not read on in another.
+ */
+function freeNumber(sql: Sql, name: string): number {
+  const last = sql.row(`SELECT coalesce((SELECT value FROM posthorn_meta WHERE name = 'topic'),
+    (SELECT max(id) FROM posthorn_topic), 0) AS last`)?.['last'] as number
+  for (let step = 0; step < mostTopics; step++) {
+    const id = ((last + step) % mostTopics) + 1
+    if (sql.row('SELECT 1 FROM posthorn_topic WHERE id = ?', id) !== undefined) continue
+    sql.run(
+      "INSERT INTO posthorn_meta VALUES ('topic', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      id,
+    )
+    return id
+  }
+  throw new MessagingError(
+    'invalid',
+    `there is no room for ${name}: the file has ${mostTopics} topics and reply addresses, which is the most; end some with broker.topics.delete(), or use a second file`,
+  )
 }
 
 /** The end of a topic's log: the last `seq` that was given, and the time from which the next may count. */

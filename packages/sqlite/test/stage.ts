@@ -59,7 +59,7 @@ export function topicOf(name: string, over: Partial<TopicSpec> = {}): TopicSpec 
 }
 
 /** A member of the group `g`. */
-export function membership(source: TopicSpec, over: Partial<Subscription> = {}): Subscription {
+export function membership(source: Subscription['source'], over: Partial<Subscription> = {}): Subscription {
   return {
     source,
     mode: 'shared',
