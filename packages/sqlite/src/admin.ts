@@ -10,6 +10,7 @@ import type {
 } from '@posthorn/core/driver'
 import { at, Delivery, deliveryColumns, headFrom, type MessageRow, messageColumns } from './convert.ts'
 import type { Hub } from './hub.ts'
+import { promoteAll } from './log.ts'
 import { startOf, stopOf } from './positions.ts'
 import type { Sql } from './sql.ts'
 import { span, type TopicRow } from './topic-rows.ts'
@@ -36,6 +37,7 @@ export async function lagOf(
   name: string,
   clock: Clock,
 ): Promise<DriverLag> {
+  await promoteAll(hub, clock.now())
   const start = await hub.read((sql) => {
     const row = groupRow(sql, ns, source, name)
     const group = row === undefined ? undefined : groupFrom(sql, row)
@@ -142,7 +144,9 @@ export async function* queryOf(
   source: TopicSpec | PatternSpec,
   { id, key, from, to }: DriverQuery,
   signal: AbortSignal,
+  clock: Clock,
 ): AsyncIterable<Arrival> {
+  await promoteAll(hub, clock.now())
   const parts = await hub.read((sql) =>
     topicsOf(sql, ns, source, hub.path).map((topic) => ({
       topic,

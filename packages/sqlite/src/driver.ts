@@ -79,7 +79,7 @@ export function driverOf(
     },
     topics: () => topicsIn(hub, namespace),
     remove: (topic, signal) => removeTopic(hub, namespace, topic, clock, signal),
-    query: (source, where, signal) => queryOf(hub, namespace, source, where, signal),
+    query: (source, where, signal) => queryOf(hub, namespace, source, where, signal, clock),
     cancel: (id, topic, tx) => cancel(hub, namespace, id, topic, tx),
     reschedule: (id, topic, notBefore, tx) => reschedule(hub, namespace, id, topic, notBefore, tx, clock),
     refusal: () => refuseInside(hub.path),

@@ -6,6 +6,7 @@ import { undeclared } from './errors.ts'
 import type { Hub } from './hub.ts'
 import type { Row, Sql } from './sql.ts'
 import { endOf, span, topicFrom } from './topic-rows.ts'
+import { refuseInside } from './transaction.ts'
 import type { Work } from './writer.ts'
 
 const messageValues = '(?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?)'
@@ -107,7 +108,15 @@ function insertRows(sql: Sql, values: readonly SQLInputValue[]): void {
 const moveDelayed = `INSERT INTO posthorn_message (seq, at, grp, due, ${messageColumns})
   SELECT ?, ?, grp, due, ${messageColumns} FROM posthorn_delayed WHERE no = ?`
 
-/** Moves what is due to the ends of the topics, oldest due first; whose topic it is does not matter. */
+/** Brings all that is due by now into the log, before somebody looks there: nobody else does while no group reads. */
+export async function promoteAll(hub: Hub, now: number): Promise<void> {
+  // It would wait for its own end.
+  if (refuseInside(hub.path) !== undefined) return
+  const due = (sql: Sql): boolean => sql.row('SELECT 1 FROM posthorn_delayed WHERE due <= ? LIMIT 1', now) !== undefined
+  while (await hub.read(due)) await hub.writer.write((work) => promote(work, hub, now), { sync: false })
+}
+
+/** Moves some of what is due to the ends of the topics, oldest due first; whose topic it is does not matter. */
 export function promote(work: Work, hub: Pick<Hub, 'wake'>, now: number): void {
   const { sql } = work
   const due = sql.rows('SELECT no, topic, head FROM posthorn_delayed WHERE due <= ? ORDER BY due, no LIMIT 500', now)

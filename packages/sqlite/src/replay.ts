@@ -5,7 +5,7 @@ import type { Delivery } from './convert.ts'
 import { at, deliveryColumns } from './convert.ts'
 import { closed } from './errors.ts'
 import type { Hub } from './hub.ts'
-import { promote } from './log.ts'
+import { promoteAll } from './log.ts'
 import { startOf, stopOf } from './positions.ts'
 import { refusing, type SourceHost } from './source.ts'
 import type { TopicRow } from './topic-rows.ts'
@@ -33,7 +33,7 @@ export async function openReplay(host: SourceHost, subscription: Subscription): 
         })),
       ),
     )
-  await hub.writer.write((work) => promote(work, hub, clock.now()), { sync: false })
+  await promoteAll(hub, clock.now())
   let parts = await start(subscription.from)
   let over = false
   const self: Source = {

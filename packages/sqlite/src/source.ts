@@ -2,7 +2,7 @@ import type { Clock, Dispatch, From, Settlement, Source, Subscription } from '@p
 import { MessagingError } from '@posthorn/core/driver'
 import { aborted } from './errors.ts'
 import type { Hub } from './hub.ts'
-import { place, promote } from './log.ts'
+import { place, promote, promoteAll } from './log.ts'
 import { answered, drop, loseAll, type Member, memberOf, settleAll } from './member.ts'
 import { startOf } from './positions.ts'
 import { receive } from './receiving.ts'
@@ -32,11 +32,12 @@ export async function openSource(host: SourceHost, subscription: Subscription): 
   const { source, mode, order, filter, from, report } = subscription
   const lasting = mode === 'shared'
   const wish = { source, name: subscription.group, order, filter, from }
+  // What is due before the group begins does not count as sent after it.
+  await promoteAll(hub, clock.now())
   const group = await refusing(report, source, () =>
     hub.writer.write((work) => {
       if (mode === 'reply' && findTopic(work.sql, namespace, nameOf(source)) === undefined)
         addTopic(work.sql, namespace, nameOf(source), undefined)
-      // What is due before the group begins does not count as sent after it.
       promote(work, hub, clock.now())
       return joinGroup(work.sql, namespace, { ...wish, alive: lasting ? undefined : clock.now() + aliveMs }, hub.path)
     }),
@@ -108,9 +109,10 @@ function extendAll(member: Member, tokens: readonly unknown[]): ReturnType<NonNu
 }
 
 /** Moves the whole group; what its members hold is theirs no more. */
-function seek({ hub, namespace, clock }: SourceHost, member: Member, to: From): Promise<void> {
+async function seek({ hub, namespace, clock }: SourceHost, member: Member, to: From): Promise<void> {
   const { group, subscription } = member
-  return refusing(subscription.report, subscription.source, () =>
+  await promoteAll(hub, clock.now())
+  await refusing(subscription.report, subscription.source, () =>
     hub.writer.write((work) => {
       const { sql } = work
       promote(work, hub, clock.now())

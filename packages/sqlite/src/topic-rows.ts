@@ -70,10 +70,7 @@ function freeNumber(sql: Sql, name: string): number {
   for (let step = 0; step < mostTopics; step++) {
     const id = ((last + step) % mostTopics) + 1
     if (sql.row('SELECT 1 FROM posthorn_topic WHERE id = ?', id) !== undefined) continue
-    sql.run(
-      "INSERT INTO posthorn_meta VALUES ('topic', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-      id,
-    )
+    sql.run("INSERT INTO posthorn_meta VALUES ('topic', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", id)
     return id
   }
   throw new MessagingError(
