@@ -9,7 +9,7 @@ import type {
   TopicSpec,
   Traits,
 } from '@posthorn/core/driver'
-import { MessagingError } from '@posthorn/core/driver'
+import { describe, MessagingError } from '@posthorn/core/driver'
 import { lagOf, queryOf, shelfOf } from './admin.ts'
 import { clientOf, type SqliteClient } from './client.ts'
 import { cancel, reschedule } from './delays.ts'
@@ -152,13 +152,13 @@ async function send(
 async function checksOf(hub: Hub, over: boolean): Promise<Health['checks']> {
   const connection = { name: 'connection', ok: !over, detail: over ? 'closed' : `${hub.path} is open` }
   if (over) return [connection]
-  const readable = await hub
+  const trouble = await hub
     .read((sql) => sql.row('SELECT 1 FROM posthorn_meta'))
     .then(
-      () => true,
-      () => false,
+      () => undefined,
+      (error: unknown) => describe(error),
     )
-  const file = { name: 'file', ok: readable, detail: readable ? 'can be read' : 'cannot be read' }
+  const file = { name: 'file', ok: trouble === undefined, detail: trouble ?? 'can be read' }
   const { heldSince, waitsSince, queued } = hub.writer
   const since = heldSince ?? waitsSince
   if (since === undefined) return [connection, file]

@@ -1,7 +1,9 @@
+import type { MessagingError } from '@posthorn/core/driver'
 import { durableLog } from './durable.ts'
 import { isBusy, translated } from './errors.ts'
 import { canonical, type OpenFile, openFile } from './file.ts'
 import type { SqliteSettings } from './options.ts'
+import { watchPresence } from './presence.ts'
 import type { Sql } from './sql.ts'
 import { type Wake, wakeOf } from './wake.ts'
 import { type Writer, writerOf } from './writer.ts'
@@ -28,6 +30,9 @@ interface OpenHub {
   readonly file: OpenFile
   readonly writer: Writer
   readonly wake: Wake
+  /** Why it can be used no more. */
+  refusal: MessagingError | undefined
+  unwatch: () => void
 }
 
 /** How long a write waits for another process's lock before it is `unavailable`; a publish deadline is 10 s. */
@@ -41,7 +46,10 @@ export async function hubOf(settings: SqliteSettings, timeoutMs: number): Promis
   const name = `${settings.synchronous} ${settings.probeMs} ${path}`
   let shared = hubs.get(name)
   if (shared === undefined) {
-    shared = { opening: opened(path, settings, timeoutMs), synchronous: settings.synchronous, users: 0 }
+    const forget = (): void => {
+      if (hubs.get(name) === shared) hubs.delete(name)
+    }
+    shared = { opening: opened(path, settings, timeoutMs, forget), synchronous: settings.synchronous, users: 0 }
     hubs.set(name, shared)
   }
   shared.users++
@@ -50,20 +58,22 @@ export async function hubOf(settings: SqliteSettings, timeoutMs: number): Promis
   const release = async (): Promise<void> => {
     if (--mine.users > 0) return
     if (hubs.get(name) === mine) hubs.delete(name)
-    const { file, writer, wake } = await mine.opening
+    const { file, writer, wake, unwatch } = await mine.opening
+    unwatch()
     wake.stop()
     await writer.close()
     file.reader.database.close()
     file.writer.database.close()
   }
   try {
-    const { file, writer, wake } = await shared.opening
+    const hub = await shared.opening
+    const { file, writer, wake } = hub
     return {
       path,
       writer,
       wake,
       reader: file.reader,
-      read: (work) => reading(file, work),
+      read: (work) => (hub.refusal === undefined ? reading(file, work) : Promise.reject(hub.refusal)),
       release: () => (released ??= release()),
     }
   } catch (error) {
@@ -73,9 +83,9 @@ export async function hubOf(settings: SqliteSettings, timeoutMs: number): Promis
   }
 }
 
-async function opened(path: string, settings: SqliteSettings, timeoutMs: number): Promise<OpenHub> {
+async function opened(path: string, settings: SqliteSettings, timeoutMs: number, forget: () => void): Promise<OpenHub> {
   const file = await openFile(path, timeoutMs)
-  return {
+  const hub: OpenHub = {
     file,
     writer: writerOf(file.writer, {
       path,
@@ -84,7 +94,17 @@ async function opened(path: string, settings: SqliteSettings, timeoutMs: number)
       durable: settings.synchronous === 'full' ? durableLog(path) : undefined,
     }),
     wake: wakeOf(file.writer, path, settings.probeMs),
+    refusal: undefined,
+    unwatch: () => {},
   }
+  hub.unwatch = await watchPresence(path, (error) => {
+    hub.refusal = error
+    hub.writer.refuse(error)
+    // Who connects from now on opens what is there by then.
+    forget()
+    hub.wake.all()
+  })
+  return hub
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Wake {
   /** A commit of this process touched these. */
   topics(touched: Iterable<number>): void
   held(): void
+  /** Calls everybody back. */
+  all(): void
   /** Looks at once for what others wrote. */
   probe(): void
   stop(): void
@@ -91,6 +93,10 @@ class FileWake implements Wake {
     if (this.#quiet > 0) return
     this.#version = now
     this.#restMs = this.#probeMs
+    this.all()
+  }
+
+  all(): void {
     for (const { call } of [...this.#listeners]) call()
     for (const { call } of [...this.#watchers]) call()
   }

@@ -1,3 +1,4 @@
+import type { MessagingError } from '@posthorn/core/driver'
 import type { Durable } from './durable.ts'
 import { type Ends, endsOf } from './ends.ts'
 import { closed, isBusy, translated } from './errors.ts'
@@ -39,6 +40,8 @@ export interface Writer {
   /** Since when the lock is another's, a process's or a handle's of the application, while something waits for it; epoch ms of the machine. */
   readonly waitsSince: number | undefined
   readonly queued: number
+  /** From now on nothing is written any more, and what a held transaction wrote is taken back. */
+  refuse(error: MessagingError): void
   /** Writes what is queued, then refuses. */
   close(): Promise<void>
 }
@@ -85,6 +88,7 @@ class FileWriter implements Writer {
   #blocked = false
   /** How often the lock was another's in a row. */
   #tries = 0
+  #refusal: MessagingError | undefined
   #over = false
   #ended: (() => void) | undefined
 
@@ -113,6 +117,10 @@ class FileWriter implements Writer {
     return this.#add(undefined, true, undefined) as Promise<HeldTransaction>
   }
 
+  refuse(error: MessagingError): void {
+    this.#refusal = error
+  }
+
   close(): Promise<void> {
     this.#over = true
     const drained = new Promise<void>((resolve) => {
@@ -124,6 +132,7 @@ class FileWriter implements Writer {
 
   #add(run: Job['run'], sync: boolean, signal: AbortSignal | undefined): Promise<unknown> {
     if (this.#over) return Promise.reject(closed(`the SQLite file ${this.#path}`))
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
     return new Promise((resolve, reject) => {
       this.#queue.add({ run, sync, signal, resolve, reject, since: performance.now() })
       if (this.#blocked) this.#queue.stall()
@@ -223,6 +232,7 @@ class FileWriter implements Writer {
     const end = (how: 'commit' | 'rollback'): void => {
       if (this.heldSince === undefined) return
       try {
+        if (how === 'commit' && this.#refusal !== undefined) throw this.#refusal
         this.#transactions[how]()
       } catch (error) {
         this.#transactions.rollback()
