@@ -8,8 +8,8 @@ import { consume, send } from './parts/sqlite-ours.ts'
 
 const many = 100_000
 const single = 4_000
-/** Of sends one by one before the clock starts: code that was just loaded runs at half its speed, and the last of it is compiled after some 3,000. */
-const singleWarm = 4_000
+/** Of sends one by one before the clock starts: code that was just loaded runs at half its speed, and the last of it is compiled after some 12,000. */
+const singleWarm = 12_000
 
 /** Rows G22 to G25. */
 export const cases: BenchFile['cases'] = [

@@ -12,6 +12,7 @@ import type { Adapter } from '../src/face/connecting.ts'
 import type { SendExtension } from '../src/face/extending.ts'
 import type { AnyTopic } from '../src/face/messages.ts'
 import type { Store } from '../src/face/stores.ts'
+import { noneUnsent } from '../src/producing/flushing.ts'
 import { topicParts, topicSpec } from '../src/topic.ts'
 import { type ManualClock, manualClock } from './manual-clock.ts'
 
@@ -124,7 +125,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
     slots: undefined,
     relay: not,
     producer: not,
-    unsent: new Set(),
+    unsent: noneUnsent(),
     sendUse: options.use ?? [],
     consumeUse: [],
     consumers: {},

@@ -57,8 +57,8 @@ export function driverOf(
       if (signal.aborted) throw aborted(`the declaration of ${topic.name}`)
       return declare(hub, namespace, topology, topic, signal, tx)
     },
-    async send(batch, control) {
-      open()
+    send(batch, control) {
+      if (over) return Promise.reject(closed(`this connection to ${hub.path}`))
       return send(host, batch, control)
     },
     async open(subscription, signal) {
@@ -123,14 +123,26 @@ async function declare(
     )
 }
 
-async function send(
+/** No promise but the writer's own: who sends one by one waits for each. */
+function send(
   host: SourceHost & Place,
   batch: readonly Dispatch[],
-  { signal, atomic, tx }: SendControl,
+  control: SendControl,
 ): Promise<readonly SendResult[]> {
   const { hub, clock } = host
-  if (signal.aborted) return batch.map(() => ({ ok: false, error: aborted('the send') }))
-  if (batch.length === 0) return []
+  if (control.signal.aborted) return Promise.reject(aborted('the send'))
+  if (batch.length === 0) return Promise.resolve([])
+  if (control.atomic === true || control.tx !== undefined) return sendTogether(host, batch, control)
+  return hub.writer.write((work) => place(work, host, batch, clock.now()), control)
+}
+
+/** All of these or none. */
+async function sendTogether(
+  host: SourceHost & Place,
+  batch: readonly Dispatch[],
+  { signal, tx }: SendControl,
+): Promise<readonly SendResult[]> {
+  const { hub, clock } = host
   const together = (work: Work): readonly SendResult[] => {
     const results = place(work, host, batch, clock.now())
     const bad = results.find((each) => !each.ok)
@@ -139,12 +151,9 @@ async function send(
   }
   try {
     if (tx !== undefined) return together(await openTransaction(tx, hub.path).work())
-    return await hub.writer.write(atomic === true ? together : (work) => place(work, host, batch, clock.now()), {
-      signal,
-    })
+    return await hub.writer.write(together, { signal })
   } catch (error) {
     if (error instanceof Refused) return error.results
-    if (error instanceof MessagingError && error.code === 'aborted') return batch.map(() => ({ ok: false, error }))
     throw error
   }
 }

@@ -8,8 +8,8 @@ export interface Job {
   readonly signal: AbortSignal | undefined
   readonly resolve: (value: unknown) => void
   readonly reject: (error: MessagingError) => void
-  /** By `performance.now()`. */
-  readonly since: number
+  /** Since when it waits for a lock, by `performance.now()`. */
+  since: number | undefined
 }
 
 /**
@@ -20,7 +20,8 @@ export interface Queue {
   readonly length: number
   /** The next who wants a transaction of his own. */
   readonly holder: Job | undefined
-  add(job: Job): void
+  /** `stalled`: nothing is begun for a while. */
+  add(job: Job, stalled: boolean): void
   /** The next pieces of work that share a transaction, in their order. */
   works(most: number): readonly Job[]
   /** The first pieces of work are done, or have failed. */
@@ -29,9 +30,9 @@ export interface Queue {
   served(): void
   /** Rejects those that were aborted meanwhile. */
   dropAborted(): void
-  /** Rejects those that have waited for longer than `ms`. */
+  /** Rejects those that have waited for a lock for longer than `ms`. */
   dropOlder(ms: number, error: MessagingError): void
-  /** From now on nothing is begun for a while, so an abort is answered at once; what is begun in this turn needs no listener for it. */
+  /** From now on nothing is begun for a while, so an abort is answered at once; what is begun in its turn needs no listener for it. */
   stall(): void
 }
 
@@ -49,6 +50,13 @@ export function queueOf(path: string): Queue {
     for (const { reject } of gone)
       reject(new MessagingError('aborted', `nothing was written to ${path}: the signal came first`))
   }
+  const stall = (job: Job): void => {
+    job.since ??= performance.now()
+    const { signal } = job
+    if (signal === undefined || heard.has(signal)) return
+    heard.add(signal)
+    signal.addEventListener('abort', dropAborted, { once: true })
+  }
   return {
     get length() {
       return works.length + holders.length
@@ -56,7 +64,10 @@ export function queueOf(path: string): Queue {
     get holder() {
       return holders[0]
     },
-    add: (job) => void (job.run === undefined ? holders : works).push(job),
+    add(job, stalled) {
+      ;(job.run === undefined ? holders : works).push(job)
+      if (stalled) stall(job)
+    },
     works: (most) => works.slice(0, most),
     worked(count) {
       works = works.length > count ? works.slice(count) : []
@@ -66,15 +77,11 @@ export function queueOf(path: string): Queue {
     dropOlder(ms, error) {
       const now = performance.now()
       for (const jobs of [works, holders])
-        while (jobs[0] !== undefined && now - jobs[0].since > ms) jobs.shift()?.reject(error)
+        while (jobs[0]?.since !== undefined && now - jobs[0].since > ms) jobs.shift()?.reject(error)
     },
     stall() {
-      for (const jobs of [works, holders])
-        for (const { signal } of jobs) {
-          if (signal === undefined || heard.has(signal)) continue
-          heard.add(signal)
-          signal.addEventListener('abort', dropAborted, { once: true })
-        }
+      works.forEach(stall)
+      holders.forEach(stall)
     },
   }
 }

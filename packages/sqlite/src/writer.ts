@@ -134,9 +134,8 @@ class FileWriter implements Writer {
     if (this.#over) return Promise.reject(closed(`the SQLite file ${this.#path}`))
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
     return new Promise((resolve, reject) => {
-      this.#queue.add({ run, sync, signal, resolve, reject, since: performance.now() })
-      if (this.#blocked) this.#queue.stall()
-      else this.#schedule()
+      this.#queue.add({ run, sync, signal, resolve, reject, since: undefined }, this.#blocked)
+      if (!this.#blocked) this.#schedule()
     })
   }
 
@@ -260,6 +259,7 @@ class FileWriter implements Writer {
   #wait(error: unknown): void {
     this.#tries++
     this.waitsSince ??= Date.now()
+    this.#queue.stall()
     this.#queue.dropOlder(this.#busyMs, translated(error, this.#path))
     if (this.#queue.length === 0) {
       this.waitsSince = undefined
@@ -267,7 +267,6 @@ class FileWriter implements Writer {
       return
     }
     this.#blocked = true
-    this.#queue.stall()
     const again = (): void => {
       this.#blocked = false
       this.#flush()

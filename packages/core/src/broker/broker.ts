@@ -9,6 +9,7 @@ import type { Handle, Query, Stored } from '../face/handling.ts'
 import type { Source } from '../face/messages.ts'
 import type { Store } from '../face/stores.ts'
 import { isPattern } from '../pattern.ts'
+import { flushAll } from '../producing/flushing.ts'
 import { lacksKeeper } from '../producing/holding.ts'
 import { createProducer, type Sender } from '../producing/producer.ts'
 import { topicParts } from '../topic.ts'
@@ -81,10 +82,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
         ])
       await Promise.all([...engines.keys()].map((engine) => engine.stop(within)))
       // What a sender still waits for (a half message's work, say) does not keep the broker open for ever.
-      await Promise.race([
-        Promise.all([...runtime.unsent].map((each) => each.flush())),
-        pause(runtime.clock, within, runtime.closing),
-      ])
+      await Promise.race([flushAll(runtime.unsent), pause(runtime.clock, within, runtime.closing)])
       closing.begin()
       requests.close()
       await closing.finish()

@@ -23,6 +23,7 @@ import type { Adapter, ConnectOptions, Need } from '../face/connecting.ts'
 import type { ConsumeExtension, SendExtension } from '../face/extending.ts'
 import type { Producer } from '../face/sending.ts'
 import type { Store } from '../face/stores.ts'
+import { noneUnsent } from '../producing/flushing.ts'
 import { createProducer } from '../producing/producer.ts'
 import { relay } from '../producing/relay.ts'
 import type { TopicOverride } from '../topic.ts'
@@ -197,7 +198,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     slots: parts.slots,
     relay: (dispatch) => relaying.send(dispatch),
     producer: () => (producer ??= createProducer(runtime)),
-    unsent: new Set(),
+    unsent: noneUnsent(),
     sendUse: use.filter((each): each is SendExtension => 'send' in each),
     consumeUse: use.filter((each): each is ConsumeExtension => 'consume' in each),
     consumers: parts.consumers ?? {},

@@ -8,6 +8,7 @@ import type { ConsumeExtension, SendExtension } from '../face/extending.ts'
 import type { AnyTopic, Source } from '../face/messages.ts'
 import type { Producer } from '../face/sending.ts'
 import type { Store, Transaction } from '../face/stores.ts'
+import type { List } from '../producing/slot.ts'
 import type { EventBus } from './events.ts'
 import type { Keeper } from './keeper.ts'
 import type { lagMeter } from './operating.ts'
@@ -47,7 +48,7 @@ export interface Runtime {
   /** The producer of `delivery.producer`, made at its first use. */
   producer(): Producer
   /** Of producers that have sent what is not settled yet. */
-  readonly unsent: Set<{ flush(): Promise<void> }>
+  readonly unsent: List
   readonly sendUse: readonly SendExtension[]
   readonly consumeUse: readonly ConsumeExtension[]
   /** What configuration says of consumers, by group. */

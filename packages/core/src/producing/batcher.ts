@@ -96,8 +96,10 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
     while (air.under < inFlight) {
       const flight = again.shift() ?? (air.paused < mostPauses ? gathered() : undefined)
       if (flight === undefined) return
-      if (sentInTurn === 0) setImmediate(turned)
+      const before = sentInTurn
       sentInTurn += flight.slots.length
+      // Counted over turns where little is sent in each: then the one that waits costs less than to count each turn by itself.
+      if (before < mostInATurn && sentInTurn >= mostInATurn) setImmediate(turned)
       start(flight)
     }
   }

@@ -1,3 +1,5 @@
+import { type List, listOf, type Node, push, remove } from './slot.ts'
+
 /** Sends between two calls of `flush()`. */
 export interface Epoch {
   open: number
@@ -5,26 +7,32 @@ export interface Epoch {
 }
 
 /** Counts what is not settled, so that a flush waits for what was sent before it and for nothing that came after. */
-export interface Flushing {
+export interface Flushing extends Node {
   begin(): Epoch
   end(epoch: Epoch): void
   flush(): Promise<void>
   readonly open: number
 }
 
+/** Counts that are not at zero, of one broker: none yet. */
+export const noneUnsent = (): List => listOf()
+
 /** Makes a count at zero. It stands in `unsent` while there is anything, so that a broker can wait for producers that nobody holds any more. */
-export function flushing(unsent?: Set<Pick<Flushing, 'flush'>>): Flushing {
+export function flushing(unsent: List): Flushing {
   let current: Epoch = { open: 0, ended: undefined }
   let open = 0
   const earlier = new Set<Promise<void>>()
   const self: Flushing = {
+    prev: undefined,
+    next: undefined,
+    list: undefined,
     begin() {
-      if (open++ === 0) unsent?.add(self)
+      if (open++ === 0) push(unsent, self)
       current.open++
       return current
     },
     end(epoch) {
-      if (--open === 0) unsent?.delete(self)
+      if (--open === 0) remove(self)
       if (--epoch.open === 0) epoch.ended?.()
     },
     async flush() {
@@ -44,4 +52,11 @@ export function flushing(unsent?: Set<Pick<Flushing, 'flush'>>): Flushing {
     },
   }
   return self
+}
+
+/** Waits for everything that was sent by now, by whomever. */
+export async function flushAll(unsent: List): Promise<void> {
+  const flushes: Promise<void>[] = []
+  for (let node = unsent.head; node !== undefined; node = node.next) flushes.push((node as Flushing).flush())
+  await Promise.all(flushes)
 }
