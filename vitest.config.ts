@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { neededBrokers } from './scripts/needed-brokers.ts'
 
@@ -30,8 +31,12 @@ export default defineConfig({
     ],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Child processes and worker threads of the tests resolve our packages from source, too.
-    env: { NODE_OPTIONS: '--conditions=posthorn:source' },
+    env: {
+      // Child processes and worker threads of the tests resolve our packages from source, too.
+      NODE_OPTIONS: '--conditions=posthorn:source',
+      // Tests start some hundreds of processes; what one has compiled the next need not. Node looks at the source before it trusts this.
+      NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compiled'),
+    },
   },
   ssr: { resolve: { conditions: ['posthorn:source'] } },
 })

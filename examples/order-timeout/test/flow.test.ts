@@ -16,7 +16,8 @@ const brokers: Readonly<Record<string, () => Promise<ShopOptions>>> = {
   },
 }
 
-describe.each(Object.keys(brokers))('the shop on %s', (name) => {
+// Side by side: the flow waits for its times more than it works.
+describe.concurrent.each(Object.keys(brokers))('the shop on %s', (name) => {
   test('paid, expired, paid late, twice, killed, refused, dead, redriven, held: all of it comes out true', {
     timeout: 120_000,
   }, async () => {
