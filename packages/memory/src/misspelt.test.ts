@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { memory } from './index.ts'
 
 const orders = topic<number>('orders', { groups: ['g'] })
+const keyed = topic<{ id: string }>('keyed', { key: ({ id }) => id, groups: ['report'] })
 const handler = async (): Promise<void> => {}
 let broker: Broker
 beforeEach(async () => {
@@ -22,6 +23,16 @@ const calls: readonly [string, (broker: Broker) => unknown, RegExp][] = [
   ['options of receive that are none', (it) => pull(it, 5), /receive\(\): its options are 5; give an object/],
   ['receive without options', (it) => pull(it, undefined), /receive\(\): max is undefined; give a whole number/],
   ['a need', (it) => it.having('replai' as never), /having\(\): the need is "replai"; give 'replay' or 'query'/],
+  [
+    'another order than the topic names for the group',
+    (it) => it.consume(keyed, { group: 'report', order: 'none' }, handler),
+    /the topic keyed has order 'key' for its group report, and order 'none' is asked for here.*groups: \[\{ name: 'report', order: 'none' \}\]/,
+  ],
+  [
+    'another filter than the topic names for the group',
+    (it) => it.consume(keyed, { group: 'report', filter: { tag: 'paid' } }, handler),
+    /the topic keyed has no filter for its group report, and filter \{"tag":"paid"\} is asked for here.*groups: \[\{ name: 'report', filter: /,
+  ],
   [
     'the answer of respond',
     (it) => it.respond(orders, { group: 'r', answer: 5 as never }, handler),

@@ -1,5 +1,5 @@
-import { type Adapter, MessagingError, type Store } from '@posthorn/core'
-import { type DriverContext, planOf, withoutSecrets } from '@posthorn/core/driver'
+import { type Adapter, MessagingError } from '@posthorn/core'
+import { withoutSecrets } from '@posthorn/core/driver'
 
 /** What every adapter package exports for a URL. */
 interface AdapterModule {
@@ -37,14 +37,8 @@ export async function adapterOf(url: string, call = 'connect()'): Promise<Adapte
   return (await loaded(entry)).fromUrl(url)
 }
 
-/** Opens the store that a URL names. */
-export async function storeOf(url: string, context: DriverContext): Promise<Store> {
-  const adapter = await adapterOf(url, 'connect(): store')
-  const { openStore } = planOf(adapter)
-  if (openStore === undefined)
-    throw new MessagingError('unsupported', `${adapter.name} cannot be a store; use sqlite:./data/app.db`)
-  return openStore(context)
-}
+/** The adapter whose store a URL names. */
+export const storeAdapter = (url: string): Promise<Adapter> => adapterOf(url, 'connect(): store')
 
 async function loaded(entry: {
   readonly install: string

@@ -10,7 +10,7 @@ import {
   type Needs,
 } from '@posthorn/core'
 import { idempotent, openKeeper, slots } from '@posthorn/reliability'
-import { adapterOf, storeOf } from './adapters.ts'
+import { adapterOf, storeAdapter } from './adapters.ts'
 import { type Configuration, checkConfiguration } from './configuration.ts'
 
 /** `needs` is checked before the first message and opens the calls that depend on it. */
@@ -24,7 +24,7 @@ export async function connect(
   to: string | Adapter | (Configuration & Needs<Need>),
   options: ConnectOptions & Needs<Need> = {},
 ): Promise<Broker> {
-  const parts = { openKeeper, inbox: idempotent, slots, openStore: storeOf }
+  const parts = { openKeeper, inbox: idempotent, slots, storeAdapter }
   if (typeof to === 'string') return connectAdapter(await adapterOf(to), options, parts)
   if (typeof to !== 'object' || to === null)
     throw new MessagingError(

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { Adapter } from '@posthorn/core'
 import { type DriverContext, defineAdapter, storeTraits, type Traits } from '@posthorn/core/driver'
 import type { SqliteClient } from './client.ts'
@@ -25,7 +26,7 @@ export function sqlite(options: string | SqliteOptions): Adapter<{ replay: true;
         const hub = await hubOf(settings, context.connectTimeoutMs)
         return storeOf(hub, context.namespace, context.clock, hub.release)
       },
-      address: `sqlite:${settings.path}`,
+      address: `sqlite:${resolve(settings.path)}`,
     },
   )
 }

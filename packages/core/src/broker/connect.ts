@@ -42,8 +42,8 @@ export interface Parts {
   readonly inbox?: (() => ConsumeExtension) | undefined
   /** For `concurrency: { group }`. */
   readonly slots?: ((max: number) => ConsumeExtension) | undefined
-  /** Opens a store named by a URL. */
-  readonly openStore?: ((url: string, context: DriverContext) => Promise<Store>) | undefined
+  /** The adapter whose store a URL names. */
+  readonly storeAdapter?: ((url: string) => Promise<Adapter>) | undefined
   /** What configuration says of topics, by name. */
   readonly topics?: Readonly<Record<string, TopicOverride>> | undefined
   /** What it says of consumers, by group. */
@@ -100,7 +100,7 @@ export async function connectAdapter(
   const driver = await plan.connect(context)
   try {
     heed()
-    const given = await storeOf(options.store, context, parts)
+    const given = await storeOf(options.store, { context, parts, driver, address: plan.address })
     return assemble({ adapter, options, parts, driver, context, closing, store: given, events })
   } catch (error) {
     await driver.close().catch(() => {})
@@ -139,28 +139,49 @@ function check(adapter: Adapter, options: ConnectOptions): void {
   })
 }
 
-/** A store that was given: opened here (then closed with the broker), or the caller's own. */
+interface Beside {
+  readonly context: DriverContext
+  readonly parts: Parts
+  readonly driver: Driver
+  /** Of the broker. */
+  readonly address: string
+}
+
+/** A store that was given: opened here (then closed with the broker), the caller's own, or the broker itself, which has its own then. */
 async function storeOf(
   given: ConnectOptions['store'],
-  context: DriverContext,
-  parts: Parts,
+  { context, parts, driver, address }: Beside,
 ): Promise<{ readonly store: Store; readonly ours: boolean } | undefined> {
   if (given === undefined) return undefined
+  if (object(given) === undefined && '~store' in (given as object)) return { store: given as Store, ours: false }
+  const adapter = await storeAdapter(given as string | Adapter, parts)
+  const plan = planOf(adapter)
+  if (plan.openStore === undefined)
+    throw new MessagingError('unsupported', `${adapter.name} cannot be a store; use sqlite:./data/app.db`)
+  if (driver.store !== undefined && plan.address === address) return undefined
+  return { store: await plan.openStore(context), ours: true }
+}
+
+async function storeAdapter(given: string | Adapter, { storeAdapter: named }: Parts): Promise<Adapter> {
   if (typeof given === 'string') {
-    if (parts.openStore === undefined)
+    if (named === undefined)
       throw new MessagingError('unsupported', 'a store by URL needs `posthorn`; here, pass an adapter or an open store')
-    return { store: await parts.openStore(given, context), ours: true }
+    return named(given)
   }
-  if (object(given) === undefined && '~store' in given) return { store: given, ours: false }
   if (object(given) !== undefined || !('~adapter' in given))
     throw new MessagingError(
       'invalid',
       `connect(): store is ${show(given)}; give a URL, an adapter, or a store that one opened`,
     )
-  const open = planOf(given).openStore
-  if (open === undefined)
-    throw new MessagingError('unsupported', `${given.name} cannot be a store; use sqlite:./data/app.db`)
-  return { store: await open(context), ours: true }
+  return given
+}
+
+/** How far what is kept there is seen. */
+const reach: Readonly<Record<Store['scope'], number>> = { process: 0, machine: 1, shared: 2 }
+
+/** Whether nobody sees the broker who does not see the store: a broker that is a store itself has that one's scope, any other is one of a network. */
+function seesAll(store: Store | undefined, driver: Driver): boolean {
+  return store !== undefined && driver.store !== undefined && reach[store.scope] >= reach[driver.store.scope]
 }
 
 interface Assembly {
@@ -202,7 +223,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     sendUse: use.filter((each): each is SendExtension => 'send' in each),
     consumeUse: use.filter((each): each is ConsumeExtension => 'consume' in each),
     consumers: parts.consumers ?? {},
-    singleHost: options.singleHost ?? false,
+    singleHost: options.singleHost ?? seesAll(store, driver),
     meter: lagMeter(clock),
     alone: aloneGate(clock),
     ...topics,

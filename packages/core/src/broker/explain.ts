@@ -48,7 +48,7 @@ export function explain(runtime: Runtime, source: Source, asked: Asked): Explana
       : says(
           'before its readers',
           'impossible',
-          `a send that reaches no group is refused as unroutable; name groups in topic(name, { groups }) so that producers declare them${
+          `a send that reaches no group is refused as unroutable, and who reads by broadcast or pattern is none; name groups in topic(name, { groups }) so that producers declare them${
             traits.recheckMs === undefined ? '' : `, and look at them again every ${traits.recheckMs} ms`
           }`,
         ),

@@ -74,7 +74,7 @@ function withInbox(runtime: Runtime, settings: Settings, refuse: (what: string, 
   }
   if (!runtime.storeIsDriver && store.scope !== 'shared' && !runtime.singleHost)
     refuse(
-      `the ${store.name} store is seen by one ${store.scope} only, while ${runtime.name} is a network broker: another machine would repeat the effect`,
+      `the ${store.name} store is seen by one ${store.scope} only, and ${runtime.name} by more: who does not see the store would repeat the effect`,
       'use a shared store, or say singleHost: true where only one machine consumes',
     )
   const { retentionMs } = settings.parts ?? {}

@@ -12,6 +12,7 @@ import { isPattern } from '../pattern.ts'
 import { defaultRetry } from '../retry.ts'
 import { type TopicParts, topicParts } from '../topic.ts'
 import { checkGuarantee } from './guarantee.ts'
+import { checkNamedGroup } from './named-group.ts'
 
 /** Everything that a subscription was asked for, with the defaults filled in and checked. */
 export interface Settings {
@@ -97,6 +98,7 @@ export function settle(
   const order = asked.order ?? known?.order ?? (parts?.key === undefined ? 'none' : 'key')
   const partitions = parts === undefined ? undefined : runtime.specOf(source as AnyTopic).partitions
   if (order === 'topic') checkOneLane(call, name, partitions)
+  if (known !== undefined && mode === 'shared' && over.replay !== true) checkNamedGroup(call, name, known, asked)
   const filter = asked.filter ?? known?.filter
   const concurrency = concurrencyOf(asked, order)
   const compiled = filter === undefined ? undefined : filtered(filter)

@@ -67,7 +67,6 @@ export const faceDefects: Readonly<Record<string, FaceDefect>> = {
     'selecting.bad-filter',
   ]),
   'takes-unsupported': taking('unsupported', [
-    'ending.rule-24-scope',
     'handling.effects-need-an-inbox',
     'ordering.park-needs-a-store',
     'refusing.at-most-once',
