@@ -48,6 +48,7 @@ export function place(
   const ends = work.ends ?? endsOf(sql)
   const touched = new Set<number>()
   const rows: SQLInputValue[] = []
+  const wereDue: (readonly [seq: number, due: number])[] = []
   let name: string | undefined
   let end: End | undefined
   const results = batch.map((message): SendResult => {
@@ -73,6 +74,7 @@ export function place(
     }
     if (now > end.at) end.at = now
     const seq = ++end.seq
+    if (message.notBefore !== undefined && message.group === undefined) wereDue.push([seq, message.notBefore])
     rows.push(
       seq,
       end.at,
@@ -88,6 +90,8 @@ export function place(
     return { ok: true, position: (seq % span).toString() }
   })
   insertRows(sql, rows)
+  // Whoever cancels one of these is late.
+  for (const [seq, due] of wereDue) sql.run('UPDATE posthorn_message SET due = ? WHERE seq = ?', due, seq)
   if (touched.size > 0) work.after(() => hub.wake.topics(touched))
   return results
 }
