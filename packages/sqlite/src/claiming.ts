@@ -29,6 +29,10 @@ export interface Claimed {
 /** Most messages that one claim looks at, so that a long row of filtered ones does not hold the event loop. */
 const mostScanned = 1_000
 
+const ofOne = 'SELECT topic, at FROM posthorn_cursor WHERE grp = ?'
+/** A pattern may have thousands of topics, most of which have nothing new. */
+const newsOfMany = `SELECT topic, at FROM posthorn_cursor AS c
+  WHERE grp = ? AND EXISTS (SELECT 1 FROM posthorn_message WHERE seq > c.at AND seq < (c.topic + 1) * ${span})`
 const readLog = `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?`
 const readOne = `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq = ?`
 const takeRow =
@@ -136,7 +140,7 @@ function takeReady(sql: Sql, { group, room, laneRoom, now, until }: ClaimWish, h
 function takeIn(sql: Sql, wish: ClaimWish, hand: Hand, direct: boolean): void {
   const { group, room, topicName } = wish
   let scanned = 0
-  for (const cursor of inTurn(sql.rows('SELECT topic, at FROM posthorn_cursor WHERE grp = ?', group.id), hand.no)) {
+  for (const cursor of inTurn(sql.rows(group.topic === undefined ? newsOfMany : ofOne, group.id), hand.no)) {
     const topic = cursor['topic'] as number
     const from = cursor['at'] as number
     let seq = from

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { StatementSync } from 'node:sqlite'
+import { expect, test, vi } from 'vitest'
 import { connected, freshPath, membership, message, never, texts, topicOf } from '../test/stage.ts'
 
 test('a topic of a pattern that is never empty keeps no other topic of it waiting', async () => {
@@ -21,5 +22,22 @@ test('a topic of a pattern that is never empty keeps no other topic of it waitin
     await rush()
   }
   expect(seen).toContain('quiet')
+  await driver.close()
+})
+
+test('a pattern of a thousand topics reads on only in those that have something new', async () => {
+  const driver = await connected({ path: freshPath(), synchronous: 'normal' })
+  const names = Array.from({ length: 1_000 }, (_, n) => `t${n}.x`)
+  await Promise.all(names.map((name) => driver.declare(topicOf(name, { groups: [] }), never)))
+  const source = await driver.open(membership({ pattern: '*.x' }), never)
+  const reads = vi.spyOn(StatementSync.prototype, 'all')
+  await driver.send([message('t7.x', '1'), message('t900.x', '2')], { signal: never })
+  expect(
+    texts(await source.receive(10, never))
+      .split(' ')
+      .sort(),
+  ).toEqual(['1', '2'])
+  expect(reads.mock.calls.length).toBeLessThan(50)
+  reads.mockRestore()
   await driver.close()
 })

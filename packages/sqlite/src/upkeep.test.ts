@@ -1,5 +1,6 @@
+import { StatementSync } from 'node:sqlite'
 import { isMessagingError } from '@posthorn/core'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { connected, freshPath, membership, message, never, texts, topicOf } from '../test/stage.ts'
 import { hubOf } from './hub.ts'
 import { settingsOf } from './options.ts'
@@ -106,6 +107,26 @@ test('the file stays small however much goes through it, and gives back what a r
   for (let round = 0; round < 12; round++) await through(100)
   // In steps of a megabyte, down to what is left free for the next.
   expect(await pages()).toBeLessThan(600)
+  await hub.release()
+  await driver.close()
+})
+
+test('a round over a thousand topics of which nothing may go asks once for all', async () => {
+  const path = freshPath()
+  const driver = await connected({ path, synchronous: 'normal' })
+  const names = Array.from({ length: 1_000 }, (_, n) => `t${n}`)
+  await Promise.all(names.map((name) => driver.declare(topicOf(name), never)))
+  await driver.send(
+    names.map((name) => message(name, 'x')),
+    { signal: never },
+  )
+  const hub = await hubOf(settingsOf({ path, synchronous: 'normal' }), 1_000)
+  const reads = vi.spyOn(StatementSync.prototype, 'all')
+  // Some are young, later all are old and not settled.
+  for (const later of [0, 900 * day]) await hub.writer.write((work) => tidy(work, Date.now() + later, day))
+  expect(reads.mock.calls.length).toBeLessThan(20)
+  reads.mockRestore()
+  expect((await driver.lag(topicOf('t5'), 'g', never)).backlog).toBe(1)
   await hub.release()
   await driver.close()
 })

@@ -2,7 +2,7 @@ import type { Clock } from '@posthorn/core/driver'
 import type { Hub } from './hub.ts'
 import { aliveMs } from './source.ts'
 import type { Row, Sql } from './sql.ts'
-import { span, topicFrom } from './topic-rows.ts'
+import { span } from './topic-rows.ts'
 import { dropDeadGroups } from './topology.ts'
 import type { Work } from './writer.ts'
 
@@ -99,33 +99,27 @@ export function tidy({ sql }: Work, now: number, retentionMs: number): boolean {
   return more || names === most
 }
 
+/**
+ * Topics whose first message is older than their retention, and up to where every group that reads them has settled; null where nobody reads. One
+ * statement for all: by itself each of thousands would cost several. Where nobody reads yet and nothing is said of retention, everything stays for
+ * the first who does.
+ */
+const old = `SELECT id, ?1 - iif(reply = 1, 0, coalesce(retention, ?2)) AS before,
+    (SELECT min(min(at, coalesce((SELECT min(ord) FROM posthorn_delivery WHERE grp = c.grp AND ord > c.topic * ${span}
+      AND ord < (c.topic + 1) * ${span}) - 1, at))) FROM posthorn_cursor AS c WHERE c.topic = t.id) AS settled
+  FROM posthorn_topic AS t
+  WHERE (SELECT at FROM posthorn_message WHERE seq > t.id * ${span} AND seq < (t.id + 1) * ${span} ORDER BY seq LIMIT 1) < before
+    AND iif(settled IS NULL, retention IS NOT NULL,
+      EXISTS (SELECT 1 FROM posthorn_message WHERE seq > t.id * ${span} AND seq <= settled))`
+
 /** What may go, topic by topic: older than its retention, and settled by every group that reads it. */
 function trims(sql: Sql, now: number, retentionMs: number): Trim[] {
-  return sql.rows('SELECT * FROM posthorn_topic').flatMap((row): Trim[] => {
-    const topic = topicFrom(row)
-    const base = topic.id * span
-    const groups = sql.rows('SELECT grp, at FROM posthorn_cursor WHERE topic = ?', topic.id)
-    // Where nobody reads yet and nothing is said of retention, everything stays for the first who does.
-    if (groups.length === 0 && topic.retention === null) return []
-    const before = now - (topic.reply ? 0 : (topic.retention ?? retentionMs))
-    const first = sql.row(
-      'SELECT seq, at FROM posthorn_message WHERE seq > ? AND seq < ? ORDER BY seq LIMIT 1',
-      base,
-      base + span,
-    )
-    if (first === undefined || (first['at'] as number) >= before) return []
-    let last = base + span - 1
-    for (const { grp, at } of groups) {
-      const open = sql.row(
-        'SELECT min(ord) AS ord FROM posthorn_delivery WHERE grp = ? AND ord > ? AND ord < ?',
-        grp as number,
-        base,
-        base + span,
-      )
-      last = Math.min(last, at as number, ((open?.['ord'] as number | null) ?? base + span) - 1)
-    }
-    last = Math.min(last, oldBefore(sql, base, last, before))
-    return last >= (first['seq'] as number) ? [{ topic: topic.id, first: base, last }] : []
+  return sql.rows(old, now, retentionMs).flatMap((row): Trim[] => {
+    const topic = row['id'] as number
+    const base = topic * span
+    const settled = (row['settled'] as number | null) ?? base + span - 1
+    const last = oldBefore(sql, base, settled, row['before'] as number)
+    return last > base ? [{ topic, first: base, last }] : []
   })
 }
 
