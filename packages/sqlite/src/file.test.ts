@@ -46,6 +46,39 @@ test('a file of an older version is brought up and keeps what is in it; who know
   await expect(connected(path)).rejects.toThrow(/newer Posthorn/)
 })
 
+/** A file as the first version left it, with three groups of a topic, of which `b` has read nothing. */
+function ofFirstVersion(): string {
+  const path = freshPath()
+  const database = new DatabaseSync(path)
+  database.exec('PRAGMA journal_mode = WAL')
+  migrate(sqlOf(database), path, migrations.slice(0, 1))
+  database.exec(`INSERT INTO posthorn_topic (id, ns, name, partitions, keyed) VALUES (1, '', 't', 1, 0);
+    INSERT INTO posthorn_group (id, ns, kind, source, name, ord) VALUES
+      (1, '', 't', 't', 'a', 'none'), (2, '', 't', 't', 'b', 'none'), (5, '', 't', 't', 'c', 'none');
+    INSERT INTO posthorn_cursor VALUES (2, 1, 549755813888);
+    INSERT INTO posthorn_message (seq, at, id, body, type, sent) VALUES (549755813889, 1, 'm', x'78', '', 1);
+    DELETE FROM posthorn_group WHERE name = 'c'`)
+  database.close()
+  return path
+}
+
+test('a file of the first version keeps its groups, and from then on gives a number of a group once', async () => {
+  const path = ofFirstVersion()
+  const driver = await connected(path)
+  const numbers = (): unknown =>
+    driver.client.database
+      .prepare('SELECT id, name FROM posthorn_group ORDER BY id')
+      .all()
+      .map(({ id, name }) => `${id} ${name}`)
+  expect(numbers()).toEqual(['1 a', '2 b'])
+  const source = await driver.open(membership(topicOf('t'), { group: 'b' }), never)
+  expect(texts(await source.receive(1, never))).toBe('x')
+  await driver.open(membership(topicOf('t'), { group: 'd', mode: 'broadcast' }), never).then((each) => each.close())
+  await driver.open(membership(topicOf('t'), { group: 'e' }), never)
+  expect(numbers()).toEqual(['1 a', '2 b', '4 e'])
+  await driver.close()
+})
+
 test('a damaged file is refused with what to do, at the opening or at the first use of what is damaged', async () => {
   const path = freshPath()
   const driver = await connected(path)
@@ -164,14 +197,22 @@ test('a back-up that cannot be made says so and leaves nothing behind', async ()
   await driver.close()
 })
 
-test('ten processes that start at once on a new file all open it', { timeout: 90_000 }, async () => {
-  const path = freshPath()
+test('ten processes that start at once on a new file all open it, and so do three on one of an older version', {
+  timeout: 90_000,
+}, async () => {
+  const [path, older] = [freshPath(), ofFirstVersion()]
   const member = fileURLToPath(new URL('../test/member.ts', import.meta.url))
   const codes = await Promise.all(
-    Array.from({ length: 10 }, () => {
-      const child: ChildProcess = fork(member, [path, 'open'], { execArgv: ['--conditions=posthorn:source'] })
+    Array.from({ length: 13 }, (_, n) => {
+      const child: ChildProcess = fork(member, [n < 10 ? path : older, 'open'], {
+        execArgv: ['--conditions=posthorn:source'],
+      })
       return new Promise((resolve) => child.once('exit', resolve))
     }),
   )
-  expect(codes).toEqual(Array.from({ length: 10 }, () => 0))
+  expect(codes).toEqual(Array.from({ length: 13 }, () => 0))
+  const file = new DatabaseSync(older)
+  expect(versionOf(sqlOf(file))).toBe(migrations.length)
+  expect(file.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
+  file.close()
 })

@@ -6,6 +6,11 @@ const applicationId = 0x506f7374
 /** What a message consists of wherever it lies. `type` null: application/json, '': none. `head`: headers and rare fields as JSON. */
 const message = 'id TEXT, key TEXT, tag TEXT, body BLOB, type TEXT, sent INTEGER, head TEXT'
 
+/** What a group consists of beside its number. */
+const group = `ns TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL, ord TEXT NOT NULL,
+    filter TEXT, fence INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0, alive INTEGER,
+    UNIQUE (ns, kind, source, name)`
+
 /**
  * The log holds a message once; a group is a cursor into it plus one small row for each message that it took in and has not settled. So a
  * send costs one row whatever the number of groups, a new group and a seek cost a number, and what is settled leaves no trace.
@@ -15,8 +20,6 @@ const message = 'id TEXT, key TEXT, tag TEXT, body BLOB, type TEXT, sent INTEGER
  *
  * A delivery is `state` 0 ready, 1 in somebody's hands under `claim`, 2 behind another of its lane, 3 ready from `sort` on. Of a lane either
  * some are in hand, or its first is 0 or 3; all others are 2. So a claim finds lanes by their first row and never reads past a blocked one.
- *
- * The number of a group is never given again: a member that has not heard yet that its group was removed must not read as another.
  *
  * A held row `leads` where it has no lane or is the first of its lane in its state: only such a one can be claimed, and is found by its due time
  * however many stand behind others.
@@ -28,9 +31,7 @@ const tables = [
     reply INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 0, freed INTEGER NOT NULL DEFAULT 0,
     top INTEGER NOT NULL DEFAULT 0, UNIQUE (ns, name))`,
   `CREATE TABLE posthorn_group (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, ns TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL, ord TEXT NOT NULL,
-    filter TEXT, fence INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0, alive INTEGER,
-    UNIQUE (ns, kind, source, name))`,
+    id INTEGER PRIMARY KEY, ${group})`,
   'CREATE TABLE posthorn_cursor (grp INTEGER, topic INTEGER, at INTEGER NOT NULL, PRIMARY KEY (grp, topic)) WITHOUT ROWID',
   'CREATE INDEX posthorn_cursor_topic ON posthorn_cursor (topic)',
   `CREATE TABLE posthorn_message (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, grp TEXT, due INTEGER, ${message})`,
@@ -65,8 +66,16 @@ const tables = [
   'CREATE TABLE posthorn_bucket (ns TEXT, space TEXT, name TEXT, tokens REAL NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (ns, space, name)) WITHOUT ROWID',
 ] as const
 
-/** What leads from a version to the next; the first makes version 1. */
-export const migrations: readonly (readonly string[])[] = [tables]
+/** The number of a group is never given again: a member that has not heard yet that its group was removed must not read as another. */
+const groupsNumberedOnce = [
+  `CREATE TABLE posthorn_group_new (id INTEGER PRIMARY KEY AUTOINCREMENT, ${group})`,
+  'INSERT INTO posthorn_group_new SELECT id, ns, kind, source, name, ord, filter, fence, epoch, alive FROM posthorn_group',
+  'DROP TABLE posthorn_group',
+  'ALTER TABLE posthorn_group_new RENAME TO posthorn_group',
+] as const
+
+/** What leads from a version to the next; the first makes version 1. A step is never changed: files of its version are on disks. */
+export const migrations: readonly (readonly string[])[] = [tables, groupsNumberedOnce]
 
 /** Written to `posthorn_meta`, not to `user_version`: that one is the application's own, whose tables may live in the same file. */
 export const schemaVersion = migrations.length
