@@ -1,5 +1,5 @@
 import type { MessagingError } from '@posthorn/core'
-import { type Clock, pause } from '@posthorn/core/driver'
+import { type Clock, pause, within } from '@posthorn/core/driver'
 import {
   type Assignment,
   decodeAssignment,
@@ -179,7 +179,7 @@ export function groupMember(
     async leave() {
       closing.abort()
       // A joining that is under way ends as a member, for which the others would wait: that one has to leave.
-      await Promise.race([serving, pause(clock, leavingMs)])
+      await within(serving, leavingMs, clock)
       const last = id
       // An instance that leaves would not find its place again, and needs no id for it.
       if (last === '' || instance !== undefined) return ''

@@ -7,6 +7,7 @@ import {
   type Settled,
   type Source,
   type Subscription,
+  within,
 } from '@posthorn/core/driver'
 import { agreementOf, disagrees, recordOf } from './agreement.ts'
 import type { Member } from './clients/port.ts'
@@ -55,6 +56,9 @@ export interface SourceContext {
 const commitEveryMs = 500
 /** How long a topic or partition that others made may go unnoticed. */
 const lookEveryMs = 3_000
+
+/** How long the last commit and the leaving of the group may take together. */
+const closeMs = 3_000
 /** What a group finds waiting may be old already. */
 const firstLookMs = 500
 
@@ -202,13 +206,13 @@ export async function groupSource(
       await held.commit('clean').catch(() => {})
       return (await member?.leave()) ?? ''
     }
-    const left = await Promise.race([end(), pause(clock, 3_000)])
+    const left = await within(end(), closeMs, clock)
     closing.abort()
     const ended = new MessagingError('closed', `the consumer of ${what} in ${group} was closed`)
     held.loseAll(ended)
     out.fail(ended)
     await cluster.wire.close()
-    context.closed(typeof left === 'string' ? left : (member?.id ?? ''))
+    context.closed(left ?? member?.id ?? '')
   }
   const self: GroupSource = {
     group,

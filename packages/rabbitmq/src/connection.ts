@@ -1,4 +1,4 @@
-import { type Clock, MessagingError } from '@posthorn/core/driver'
+import { type Clock, MessagingError, within } from '@posthorn/core/driver'
 import { type ChannelModel, connect, credentials } from 'amqplib'
 import { closed, gone, translated } from './errors.ts'
 import type { RabbitSettings } from './options.ts'
@@ -195,23 +195,6 @@ function unopened(cause: unknown, about: string, vhost: string): MessagingError 
     `${about}: it does not open the virtual host ${JSON.stringify(vhost)}; is it there, may this user use it, and does it take one more connection?`,
     { cause },
   )
-}
-
-/** What a promise gives, or undefined when it takes longer. */
-export function within<T>(promise: Promise<T>, ms: number, clock: Clock): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.after(ms, () => resolve(undefined), { unref: true })
-    promise.then(
-      (value) => {
-        cancel()
-        resolve(value)
-      },
-      (error) => {
-        cancel()
-        reject(error as Error)
-      },
-    )
-  })
 }
 
 /** Closes politely; a peer that does not answer loses its socket. */

@@ -1,7 +1,7 @@
 // Looks through a queue that nobody consumes, and leaves it as it was but for what is taken out.
-import { type Clock, type Mailbox, mailbox, pause } from '@posthorn/core/driver'
+import { type Clock, type Mailbox, mailbox, pause, within } from '@posthorn/core/driver'
 import type { Channel, ChannelModel, ConsumeMessage, Message } from 'amqplib'
-import { type Link, within } from './connection.ts'
+import type { Link } from './connection.ts'
 import { aborted, gone, heldByOthers, translated } from './errors.ts'
 import { closeQuietly, flushed } from './topology.ts'
 

@@ -1,8 +1,7 @@
 // Readers that are no group, by pattern or broadcast. Their exchange is linked to topics only where somebody reads so: an exchange more on the
 // way of each message costs the broker a quarter of what the message costs.
-import { isMessagingError } from '@posthorn/core/driver'
+import { isMessagingError, within } from '@posthorn/core/driver'
 import { written } from './book.ts'
-import { within } from './connection.ts'
 import type { Declaring } from './declaring.ts'
 import {
   askingStep,

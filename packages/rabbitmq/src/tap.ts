@@ -1,6 +1,5 @@
-import type { Arrival, Clock, MessagingError, Settlement } from '@posthorn/core/driver'
+import { type Arrival, type Clock, type MessagingError, type Settlement, within } from '@posthorn/core/driver'
 import type { Channel, ConsumeMessage, Message, Options } from 'amqplib'
-import { within } from './connection.ts'
 import { arrivalOf } from './convert.ts'
 import { gone, translated, unavailable } from './errors.ts'
 import type { Names } from './names.ts'

@@ -1,7 +1,7 @@
 import type { Clock, DriverContext } from '@posthorn/core/driver'
-import { isMessagingError, MessagingError } from '@posthorn/core/driver'
+import { isMessagingError, MessagingError, within } from '@posthorn/core/driver'
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib'
-import { type Link, within } from './connection.ts'
+import type { Link } from './connection.ts'
 import { aborted, conflict, translated } from './errors.ts'
 import type { Binding, Step } from './plan.ts'
 

@@ -39,3 +39,20 @@ export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<b
     signal?.addEventListener('abort', stop, { once: true })
   })
 }
+
+/** What `work` comes to if it ends within `ms`, else undefined. The wait keeps no process alive, and none is left when the work has ended. */
+export function within<T>(work: Promise<T>, ms: number, clock: Clock): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(ms, () => resolve(undefined), { unref: true })
+    work.then(
+      (value) => {
+        cancel()
+        resolve(value)
+      },
+      (error) => {
+        cancel()
+        reject(error as Error)
+      },
+    )
+  })
+}
