@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Adapter, connectAdapter, topic } from '@posthorn/core'
+import { type Adapter, connectAdapter, isMessagingError, topic } from '@posthorn/core'
 import { expect, test } from 'vitest'
+import { connected, freshPath, never, topicOf } from '../test/stage.ts'
 import { sqlite } from './index.ts'
 
 test('a topic that is first used in a transaction that has already written is declared in it', async () => {
@@ -17,4 +18,12 @@ test('a topic that is first used in a transaction that has already written is de
   expect(delivery?.body).toBe(1)
   await broker.close()
   rmSync(folder, { recursive: true, force: true })
+})
+
+test("a mapping to what is another's is refused: there is nothing of the kind in a file", async () => {
+  const driver = await connected(freshPath())
+  await expect(driver.declare(topicOf('t', { on: { table: 'orders' } }), never)).rejects.toSatisfy(
+    (error) => isMessagingError(error, 'unsupported') && error.message.includes('on.sqlite'),
+  )
+  await driver.close()
 })

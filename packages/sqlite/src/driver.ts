@@ -105,6 +105,11 @@ async function declare(
   signal: AbortSignal,
   tx: Transaction | undefined,
 ): Promise<void> {
+  if (topic.on !== undefined)
+    throw new MessagingError(
+      'unsupported',
+      `the topic ${topic.name} has on.sqlite, and SQLite has no topics of others; leave it away, and read your own tables by tx.query`,
+    )
   if (tx !== undefined && topology === 'declare') {
     // The writer would wait for that transaction to end, and the transaction for this.
     const { sql } = await openTransaction(tx, hub.path).work()

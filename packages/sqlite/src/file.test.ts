@@ -21,6 +21,29 @@ test('a file that is no database is refused and left as it is', async () => {
   expect(readFileSync(path, 'utf8')).toBe('dear diary, '.repeat(500))
 })
 
+test('a file too short to be a database is refused and left as it is', async () => {
+  const path = freshPath()
+  writeFileSync(path, 'x')
+  await expect(connected(path)).rejects.toSatisfy(coded('invalid'))
+  expect(readFileSync(path, 'utf8')).toBe('x')
+})
+
+test.each([
+  'CREATE TABLE posthorn_topic (x)',
+  "CREATE TABLE posthorn_meta (name TEXT, value TEXT); INSERT INTO posthorn_meta VALUES ('version', 'ours')",
+  'CREATE TABLE posthorn_meta (version)',
+])("another's tables of our names are refused and left as they are: %s", async (theirs) => {
+  const path = freshPath()
+  const database = new DatabaseSync(path)
+  database.exec(theirs)
+  const before = database.prepare('SELECT * FROM sqlite_schema').all()
+  const refused = expect(connected(path)).rejects
+  await refused.toSatisfy(coded('invalid'))
+  await refused.toThrow(/tables of the name posthorn_.* that are not Posthorn's; name another file/)
+  expect(database.prepare('SELECT * FROM sqlite_schema').all()).toEqual(before)
+  database.close()
+})
+
 test('a file of a newer version is refused and named', async () => {
   const path = freshPath()
   await (await connected(path)).close()
@@ -37,7 +60,7 @@ test('a file of an older version is brought up and keeps what is in it; who know
   await driver.send([message('t', 'kept')], { signal: never })
   const database = new DatabaseSync(path)
   migrate(sqlOf(database), path, [...migrations, ['ALTER TABLE posthorn_held ADD COLUMN colour TEXT']])
-  expect(versionOf(sqlOf(database))).toBe(migrations.length + 1)
+  expect(versionOf(sqlOf(database), path)).toBe(migrations.length + 1)
   database.close()
   // Who had it open before goes on.
   const source = await driver.open(membership(topicOf('t')), never)
@@ -212,7 +235,7 @@ test('ten processes that start at once on a new file all open it, and so do thre
   )
   expect(codes).toEqual(Array.from({ length: 13 }, () => 0))
   const file = new DatabaseSync(older)
-  expect(versionOf(sqlOf(file))).toBe(migrations.length)
+  expect(versionOf(sqlOf(file), older)).toBe(migrations.length)
   expect(file.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
   file.close()
 })

@@ -62,7 +62,7 @@ export async function openFile(path: string, timeoutMs: number, typeOf: FileSyst
       prepareFile(writer, path)
       const reader = open()
       reader.database.exec('PRAGMA query_only = 1')
-      versionOf(reader)
+      versionOf(reader, path)
       return { path, writer, reader }
     } catch (error) {
       for (const database of opened.splice(0)) database.close()
@@ -78,6 +78,9 @@ async function checkPlace(path: string, typeOf: FileSystem): Promise<void> {
   const there = await stat(path).catch(() => undefined)
   if (there?.isDirectory() === true)
     throw new MessagingError('invalid', `${path} is a folder; name a file in it, such as ${join(path, 'app.db')}`)
+  // SQLite takes a few bytes for an empty file, and would write over them.
+  if (there !== undefined && there.size > 0 && there.size < 512)
+    throw new MessagingError('invalid', `the SQLite file ${path} is not a SQLite database; name another file`)
   // WAL makes files beside the database, so the folder must be writable, too.
   for (const each of there === undefined ? [folder] : [folder, path]) await checkWritable(each, path)
   await checkLocal(folder, path, typeOf)
@@ -130,6 +133,8 @@ async function checkLocal(folder: string, path: string, typeOf: FileSystem): Pro
 
 function prepareFile(sql: Sql, path: string): void {
   const { database } = sql
+  // Before anything is written.
+  const version = versionOf(sql, path)
   const tables = database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()
   // Only an empty file can be told to give room back later.
   if (Number(tables?.['n']) === 0) database.exec('PRAGMA auto_vacuum = INCREMENTAL')
@@ -144,7 +149,7 @@ function prepareFile(sql: Sql, path: string): void {
   }
   // What a long reader (a back-up) made the log grow by is given back.
   database.exec('PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864')
-  if (versionOf(sql) === schemaVersion) return
+  if (version === schemaVersion) return
   database.exec('BEGIN IMMEDIATE')
   try {
     migrate(sql, path)

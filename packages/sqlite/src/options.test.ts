@@ -8,6 +8,7 @@ test('URLs name a file from here or from the root, with options as parameters', 
   expect(optionsFromUrl('sqlite:./data/app.db')).toEqual({ path: './data/app.db' })
   expect(optionsFromUrl('sqlite:app.db')).toEqual({ path: 'app.db' })
   expect(optionsFromUrl('sqlite:/srv/a%20b.db')).toEqual({ path: '/srv/a b.db' })
+  expect(optionsFromUrl('sqlite:./%C3%BC%20%3F%23%25.db')).toEqual({ path: './ü ?#%.db' })
   expect(optionsFromUrl('sqlite:///srv/app.db?synchronous=normal&leaseMs=5000')).toEqual({
     path: '/srv/app.db',
     synchronous: 'normal',
@@ -17,6 +18,8 @@ test('URLs name a file from here or from the root, with options as parameters', 
 
 test.each([
   ['sqlite:', /name a file/],
+  ['sqlite:./a#1.db', /write # as %23/],
+  ['sqlite:file:a.db', /without file:/],
   ['sqlite:./a.db?sync=off', /no parameter "sync".*synchronous/],
   ['sqlite:./a.db?leaseMs=1&leaseMs=2', /twice/],
   ['sqlite://host/a.db', /no host/],

@@ -45,7 +45,8 @@ export function settingsOf(given: string | SqliteOptions): SqliteSettings {
   if (options.path !== undefined && database !== undefined) refuse('{ path, database }): give one of them')
   const path = options.path ?? fileOf(database, refuse)
   if (typeof path !== 'string' || path === '') refuse('{ path }): name a file, such as ./data/app.db')
-  if (path === ':memory:' || path.startsWith('file:'))
+  if (path.startsWith('file:')) refuse(`'${path}'): give the path itself, without file:`)
+  if (path === ':memory:')
     refuse(
       `'${path}'): a database in memory belongs to one connection alone and is gone with it, and this adapter needs a file; use memory: for tests, or a file in a temporary folder`,
     )
@@ -88,6 +89,7 @@ export function optionsFromUrl(url: string): SqliteOptions {
   const refuse = (what: string): never => {
     throw new MessagingError('invalid', `${url} is not a SQLite URL: ${what}`)
   }
+  if (url.includes('#')) refuse('a # in it begins what is no part of the path; write # as %23')
   const plain = (text: string): string => {
     try {
       return decodeURIComponent(text)

@@ -80,17 +80,31 @@ export const migrations: readonly (readonly string[])[] = [tables, groupsNumbere
 /** Written to `posthorn_meta`, not to `user_version`: that one is the application's own, whose tables may live in the same file. */
 export const schemaVersion = migrations.length
 
-/** The version in the file; 0 where it has none of our tables. */
-export function versionOf(sql: Sql): number {
-  const { database } = sql
-  if (database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'posthorn_meta'").get() === undefined) return 0
-  const row = database.prepare("SELECT value FROM posthorn_meta WHERE name = 'version'").get()
-  return Number(row?.['value'] ?? 0)
+const ours: ReadonlySet<string> = new Set(tables.flatMap((text) => /^CREATE TABLE (\w+)/.exec(text)?.[1] ?? []))
+
+/** The version in the file at `path`; 0 where it has none of our tables. Refuses another's tables of our names. */
+export function versionOf({ database }: Sql, path: string): number {
+  const names = database
+    .prepare("SELECT name FROM sqlite_schema WHERE name GLOB 'posthorn_*'")
+    .all()
+    .map(({ name }) => String(name))
+    .filter((name) => ours.has(name))
+  if (names.length === 0) return 0
+  const columns = database.prepare("SELECT 1 FROM pragma_table_info('posthorn_meta') WHERE name IN ('name', 'value')")
+  const version =
+    columns.all().length === 2
+      ? database.prepare("SELECT value FROM posthorn_meta WHERE name = 'version'").get()?.['value']
+      : undefined
+  if (Number.isInteger(version) && Number(version) > 0) return Number(version)
+  throw new MessagingError(
+    'invalid',
+    `${path} has tables of the name ${names.sort().join(', ')} that are not Posthorn's; name another file, or rename them`,
+  )
 }
 
 /** Brings the tables to this version, within the caller's write transaction: of many who start at once one does it. */
 export function migrate(sql: Sql, path: string, steps: readonly (readonly string[])[] = migrations): void {
-  const found = versionOf(sql)
+  const found = versionOf(sql, path)
   if (found > steps.length)
     throw new MessagingError(
       'unsupported',
