@@ -4,6 +4,9 @@ import { closed } from './errors.ts'
 import { type Member, take } from './member.ts'
 import { nameOf } from './topology.ts'
 
+/** Longest wait without a look: a timer stands still while the machine sleeps, and what falls due does not. */
+const longestMs = 15_000
+
 /** Waits for 1 to `max` deliveries: looks (which takes no lock), takes, or sleeps until it is called or something falls due. */
 export async function receive(member: Member, max: number, signal: AbortSignal): Promise<readonly Arrival[]> {
   const { hub, group, call } = member
@@ -57,7 +60,8 @@ async function attempt(
 function called(member: Member, at: number | undefined): Promise<void> {
   const { clock }: { clock: Clock } = member
   return new Promise((resolve) => {
-    const cancel = at === undefined ? undefined : clock.after(Math.max(0, at - clock.now()), resolve, { unref: true })
+    const ms = at === undefined ? undefined : Math.min(Math.max(0, at - clock.now()), longestMs)
+    const cancel = ms === undefined ? undefined : clock.after(ms, resolve, { unref: true })
     member.rouse = () => {
       cancel?.()
       resolve()
