@@ -9,7 +9,7 @@ import type {
   ShelvedLetter,
   TopicSpec,
 } from '@posthorn/core/driver'
-import { noSuchTopic, topicIsRead } from '@posthorn/core/driver'
+import { noSuchShelf, noSuchTopic, topicIsRead } from '@posthorn/core/driver'
 import { forget } from './delays.ts'
 import { Handed } from './handed.ts'
 import { endGroup, heldFrom, type Space, topicsOf } from './log.ts'
@@ -99,7 +99,9 @@ export function shelfOf(space: Space, topic: string, group: string | undefined):
   const name = shelfName(topic, group)
   return {
     async *list(signal): AsyncIterable<ShelvedLetter> {
-      for (const entry of [...(space.shelves.get(name) ?? [])]) {
+      const shelf = space.shelves.get(name)
+      if (shelf === undefined && group !== undefined && !knowsGroup(space, group)) throw noSuchShelf(topic, group)
+      for (const entry of [...(shelf ?? [])]) {
         if (signal.aborted) return
         const { letter } = entry.message
         if (letter === undefined || !space.shelves.get(name)?.has(entry)) continue
@@ -112,6 +114,11 @@ export function shelfOf(space: Space, topic: string, group: string | undefined):
       if (shelf?.size === 0) space.shelves.delete(name)
     },
   }
+}
+
+/** Whether a group of this name reads anything: one that reads by a pattern has its letters with each topic. */
+function knowsGroup(space: Space, name: string): boolean {
+  return [...space.groups.values()].some((group) => group.name === name)
 }
 
 function shelfName(topic: string, group: string | undefined): string {

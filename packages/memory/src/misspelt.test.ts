@@ -1,5 +1,5 @@
 // Calls with options of no use, and a closed broker used again: refused by the name of what is wrong.
-import { type Broker, connectAdapter, delayLevel, MessagingError, topic } from '@posthorn/core'
+import { type Broker, connectAdapter, delayLevel, MessagingError, pattern, topic } from '@posthorn/core'
 import type { Driver } from '@posthorn/core/driver'
 import { changedAdapter } from '@posthorn/testkit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -92,6 +92,25 @@ test('where the broker can tell that there is no such group, lag names those tha
     /^lag\(\): bills has no group x; there are billing, mail \(no/,
   )
   await expect(one.lag(bills, { group: 'x' })).rejects.toMatchObject({ code: 'not-found' })
+  await one.close()
+})
+
+test('the dead letters of a group that is not there are none, and a line says which there are', async () => {
+  const lines: string[] = []
+  const one = await connectAdapter(memory(), { log: (line) => void lines.push(line) })
+  const bills = topic('bills', { groups: ['billing'] })
+  const letters = async (of: { readonly group: string | undefined }): Promise<number> => {
+    let count = 0
+    for await (const _ of one.deadLetters(bills, of).list()) count++
+    return count
+  }
+  await one.consume(pattern('*'), { group: 'audit' }, async () => {})
+  for (const group of ['billing', 'audit', undefined]) expect(await letters({ group })).toBe(0)
+  expect(lines).toEqual([])
+  expect(await letters({ group: 'biling' })).toBe(0)
+  expect(await one.deadLetters(bills, { group: 'biling' }).redrive()).toMatchObject({ matched: 0 })
+  const said = 'posthorn memory: deadLetters() finds nothing: bills has no group biling; did you mean billing?'
+  expect(lines).toEqual([said, said])
   await one.close()
 })
 

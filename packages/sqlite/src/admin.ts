@@ -1,12 +1,13 @@
-import type {
-  Arrival,
-  Clock,
-  DriverLag,
-  DriverQuery,
-  PatternSpec,
-  Shelf,
-  ShelvedLetter,
-  TopicSpec,
+import {
+  type Arrival,
+  type Clock,
+  type DriverLag,
+  type DriverQuery,
+  noSuchShelf,
+  type PatternSpec,
+  type Shelf,
+  type ShelvedLetter,
+  type TopicSpec,
 } from '@posthorn/core/driver'
 import { at, Delivery, deliveryColumns, headFrom, type MessageRow, messageColumns } from './convert.ts'
 import type { Hub } from './hub.ts'
@@ -188,6 +189,7 @@ export function shelfOf(hub: Hub, ns: string, topic: string, group: string | und
             | number
             | null,
       )
+      if (last === null && group !== undefined && !(await knowsGroup(hub, ns, group))) throw noSuchShelf(topic, group)
       for (let no = 0; last !== null && no < last; await breath()) {
         const rows = await hub.read((sql) =>
           sql.lists(
@@ -217,4 +219,12 @@ export function shelfOf(hub: Hub, ns: string, topic: string, group: string | und
       })
     },
   }
+}
+
+/** Whether a group of this name reads anything: one that reads by a pattern has its letters with each topic. */
+async function knowsGroup(hub: Hub, ns: string, name: string): Promise<boolean> {
+  const found = await hub.read((sql) =>
+    sql.row('SELECT 1 FROM posthorn_group WHERE ns = ? AND name = ? LIMIT 1', ns, name),
+  )
+  return found !== undefined
 }

@@ -132,3 +132,20 @@ test.skipIf(!mounts)(
     expect(report.delivered).toEqual(report.acknowledged)
   },
 )
+
+test('the shelf of a group that reads nothing is not there; that of a group without dead letters is empty', async () => {
+  const driver = await connected(freshPath())
+  const topic = topicOf('t')
+  await driver.declare(topic, never)
+  const letters = async (group: string | undefined): Promise<number> => {
+    let count = 0
+    for await (const _ of driver.shelf(topic, group).list(never)) count++
+    return count
+  }
+  expect([await letters('g'), await letters(undefined)]).toEqual([0, 0])
+  await expect(letters('h')).rejects.toMatchObject({
+    code: 'not-found',
+    message: 'there is no group h that could have dead letters of t',
+  })
+  await driver.close()
+})

@@ -37,7 +37,7 @@ export { newId } from './id.ts'
 export { Loss, type LossListener } from './loss.ts'
 export { type Mailbox, mailbox } from './mailbox.ts'
 export { partitionOf } from './partition.ts'
-export { noSuchTopic, topicIsRead } from './removing.ts'
+export { noSuchShelf, noSuchTopic, topicIsRead } from './refusals.ts'
 export type {
   Driver,
   DriverContext,

@@ -1,4 +1,4 @@
-// Why a topic is not removed: the same words on every broker.
+// What is refused in the same words on every broker.
 import { MessagingError } from '../errors.ts'
 
 /** There is none of this name. */
@@ -7,6 +7,11 @@ export function noSuchTopic(topic: string, where: string): MessagingError {
     'not-found',
     `${where} has no topic ${topic}; look at the list of topics, and at the namespace`,
   )
+}
+
+/** A shelf of letters that no group of this name could have filled. */
+export function noSuchShelf(topic: string, group: string): MessagingError {
+  return new MessagingError('not-found', `there is no group ${group} that could have dead letters of ${topic}`)
 }
 
 /** Removing it would take messages out of the hands of those who handle them. */
