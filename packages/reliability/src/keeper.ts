@@ -1,9 +1,10 @@
 import type { Keeper, KeeperContext } from '@posthorn/core/driver'
-import { type ClaimedRow, type Held, type HeldState, MessagingError, partsOf } from '@posthorn/core/driver'
+import { type HeldState, MessagingError, partsOf } from '@posthorn/core/driver'
 import { halves } from './half.ts'
 import { parking } from './parking.ts'
 import { relaying } from './relay.ts'
 import { outboxLane, readyRow, refOf, spoolLane } from './rows.ts'
+import { spoolBook } from './spool.ts'
 
 /** Opens the keeper of a store: outbox, schedule, spool, half messages and parked keys are states of one kind of row. */
 export function openKeeper(context: KeeperContext): Keeper {
@@ -14,7 +15,7 @@ export function openKeeper(context: KeeperContext): Keeper {
       'unsupported',
       `the ${store.name} store holds no messages; use one that does, such as sqlite:./data/app.db`,
     )
-  const spooled = spoolBook(held)
+  const spooled = spoolBook(held, clock)
   const relay = relaying(held, context, (row) => spooled.left(row))
   const half = halves(held, context)
   const park = parking(held, context)
@@ -27,8 +28,8 @@ export function openKeeper(context: KeeperContext): Keeper {
         spool: ({ topic, key }) => spoolLane(topic, key),
       } satisfies Record<typeof as, (message: (typeof messages)[number]) => string | undefined>
       const rows = messages.map((message) => readyRow(message, topicOf(message.topic), laneOf[as](message), now))
-      if (as === 'spool') for (const row of rows) spooled.came(row)
-      await held.insert(rows, tx)
+      if (as === 'spool') await spooled.put(rows, () => held.insert(rows, tx))
+      else await held.insert(rows, tx)
     },
     spooled: (topic, key) => spooled.has(spoolLane(topic, key)),
     async cancel(id, topic, tx) {
@@ -71,34 +72,8 @@ export function openKeeper(context: KeeperContext): Keeper {
       return { ready, prepared, parked, oldestMs: overdue > 0 ? overdue : undefined }
     },
     async close() {
+      spooled.close()
       await Promise.all([relay.close(), half.close(), park.close()])
     },
-  }
-}
-
-/** Which lanes have something in the spool, so that a later message of the key can be told to join. Filled from the store at start. */
-function spoolBook(held: Held) {
-  const lanes = new Map<string, Set<string>>()
-  const came = ({ ref, lane }: Pick<ClaimedRow, 'ref' | 'lane'>): void => {
-    if (lane === undefined || !lane.startsWith('s:')) return
-    const refs = lanes.get(lane) ?? new Set()
-    lanes.set(lane, refs.add(ref))
-  }
-  const load = async (): Promise<void> => {
-    for (let after: string | undefined; ; ) {
-      const rows = await held.range({ state: 'ready', after, max: 1_000 })
-      for (const row of rows) came(row)
-      after = rows.at(-1)?.ref
-      if (rows.length < 1_000) return
-    }
-  }
-  load().catch(() => {})
-  return {
-    came,
-    left({ ref, lane }: ClaimedRow): void {
-      const refs = lane === undefined ? undefined : lanes.get(lane)
-      if (refs?.delete(ref) === true && refs.size === 0) lanes.delete(lane as string)
-    },
-    has: (lane: string): boolean => lanes.has(lane),
   }
 }
