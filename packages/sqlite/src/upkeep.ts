@@ -1,15 +1,15 @@
 import type { Clock } from '@posthorn/core/driver'
 import type { Hub } from './hub.ts'
 import { aliveMs } from './source.ts'
-import type { Row, Sql } from './sql.ts'
+import type { Sql } from './sql.ts'
 import { span } from './topic-rows.ts'
 import { dropDeadGroups } from './topology.ts'
 import type { Work } from './writer.ts'
 
 /** How often a process looks after the file. */
 const everyMs = 5_000
-/** Rows that one transaction of it takes. */
-const most = 500
+/** Rows that one transaction of it takes: so many that it keeps up with all that can be sent, so few that the event loop does not notice. */
+const most = 2_000
 
 /** Keeps the file small and free of what died: trims settled messages that retention no longer wants, forgets expired names. */
 export interface Upkeep {
@@ -60,7 +60,7 @@ export function upkeepOf(hub: Hub, clock: Clock, retentionMs: number): Upkeep {
 
 interface Trim {
   readonly topic: number
-  readonly first: number
+  /** The `seq` up to which everything goes. */
   readonly last: number
 }
 
@@ -77,18 +77,10 @@ function isWork(sql: Sql, now: number, retentionMs: number): boolean {
 export function tidy({ sql }: Work, now: number, retentionMs: number): boolean {
   let more = false
   dropDeadGroups(sql, now)
-  for (const { topic, first, last } of trims(sql, now, retentionMs)) {
-    const rows = sql.rows(
-      'SELECT seq FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
-      first,
-      last,
-      most,
-    )
-    const end = rows.at(-1)?.['seq'] as number | undefined
-    if (end === undefined) continue
-    sql.run('DELETE FROM posthorn_message WHERE seq > ? AND seq <= ?', first, end)
-    sql.run('UPDATE posthorn_topic SET freed = max(freed, ?1), top = max(top, ?1) WHERE id = ?2', end, topic)
-    more ||= rows.length === most
+  for (const { topic, last } of trims(sql, now, retentionMs)) {
+    const gone = sql.run('DELETE FROM posthorn_message WHERE seq > ? AND seq <= ?', topic * span, last)
+    sql.run('UPDATE posthorn_topic SET freed = max(freed, ?1), top = max(top, ?1) WHERE id = ?2', last, topic)
+    more ||= gone === most
   }
   const names = sql.run(
     'DELETE FROM posthorn_name WHERE (ns, space, name) IN (SELECT ns, space, name FROM posthorn_name WHERE until <= ? LIMIT ?)',
@@ -118,26 +110,14 @@ function trims(sql: Sql, now: number, retentionMs: number): Trim[] {
     const topic = row['id'] as number
     const base = topic * span
     const settled = (row['settled'] as number | null) ?? base + span - 1
-    const last = oldBefore(sql, base, settled, row['before'] as number)
-    return last > base ? [{ topic, first: base, last }] : []
+    const last = sql.row(lastOld, base, settled, most, row['before'] as number)?.['last'] as number | null
+    return last === null ? [] : [{ topic, last }]
   })
 }
 
-/** The last of the first few rows that are old enough: what is left is seen the next time. */
-function oldBefore(sql: Sql, base: number, last: number, before: number): number {
-  const rows = sql.rows(
-    'SELECT seq, at FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
-    base,
-    last,
-    most,
-  )
-  let end = base
-  for (const row of rows as readonly Row[]) {
-    if ((row['at'] as number) >= before) break
-    end = row['seq'] as number
-  }
-  return end
-}
+/** The last of the first few rows that are old enough: times of a topic never fall, and what is left is seen the next time. */
+const lastOld = `SELECT max(seq) AS last FROM (
+  SELECT seq, at FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?) WHERE at < ?`
 
 function freePages(sql: Sql): number {
   return Number(sql.row('PRAGMA freelist_count')?.['freelist_count'])
