@@ -1,3 +1,4 @@
+import type { DeadLetter } from '../face/operating.ts'
 import type { Loss } from './loss.ts'
 
 /** One failed start of a handler; times are epoch ms. */
@@ -9,16 +10,7 @@ export interface Failure {
 
 /** Why a message lies on a shelf, as it travels with the message. */
 export interface Letter {
-  readonly reason:
-    | 'rejected'
-    | 'attempts'
-    | 'expired'
-    | 'overflow'
-    | 'undecodable'
-    | 'poison'
-    | 'unroutable'
-    | 'unanswered'
-    | 'parked'
+  readonly reason: DeadLetter['reason']
   readonly error: string | undefined
   readonly attempts: number
   /** Epoch ms. */
