@@ -25,6 +25,13 @@ const countedAtOnce = 20_000
 const countPage = `SELECT max(seq) AS last, count(*) FILTER (WHERE mine) AS n, min(at) FILTER (WHERE mine) AS at
   FROM (SELECT seq, at, grp IS NULL OR grp = ?4 AS mine FROM posthorn_message WHERE seq > ?1 AND seq < ?2 ORDER BY seq LIMIT ?3)`
 
+/** Rows among which one turn looks for an id or a key: neither has an index, which each send would pay for. */
+const scannedAtOnce = 10_000
+const endOfScan = `SELECT max(seq) FROM (
+  SELECT seq FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)`
+const found = `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq > ?1 AND seq <= ?2 AND grp IS NULL
+  AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR key = ?4) ORDER BY seq LIMIT ?5`
+
 /** A turn for others between two pages. */
 export function breath(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
@@ -155,25 +162,18 @@ export async function* queryOf(
       last: stopOf(sql, topic, to === undefined ? undefined : { time: to }),
     })),
   )
+  const most = id === undefined && key === undefined ? page : scannedAtOnce
   for (const { topic, first, last } of parts) {
-    for (let seq = first; ; await breath()) {
+    for (let seq = first; seq < last; await breath()) {
       if (signal.aborted) return
-      const rows = await hub.read((sql) =>
-        sql.lists(
-          `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
-          seq,
-          last,
-          page,
-        ),
-      )
+      const end = await hub.read((sql) => sql.list(endOfScan, seq, last, most)?.[0] as number | null)
+      if (end === null) break
+      const rows = await hub.read((sql) => sql.lists(found, seq, end, id ?? null, key ?? null, page))
       for (const row of rows) {
-        seq = row[at.seq] as number
-        if (row[at.grp] !== null) continue
-        if ((id !== undefined && row[at.id] !== id) || (key !== undefined && row[at.key] !== key)) continue
         if (signal.aborted) return
         yield shown(row, topic)
       }
-      if (rows.length < page) break
+      seq = rows.length < page ? end : (rows.at(-1)?.[at.seq] as number)
     }
   }
 }
