@@ -116,6 +116,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
     driver,
     traits: { ...traits, ...options.traits },
     clock,
+    connectTimeoutMs: 10_000,
     clientId: 'rig',
     events: eventBus('rig', clock, false),
     store: options.store,

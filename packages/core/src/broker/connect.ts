@@ -211,6 +211,7 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     driver,
     traits: { ...plan.traits, ...driver.lacks },
     clock,
+    connectTimeoutMs: context.connectTimeoutMs,
     clientId: context.clientId,
     events,
     store,

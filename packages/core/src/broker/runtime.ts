@@ -29,6 +29,8 @@ export interface Runtime {
   readonly driver: Driver
   readonly traits: Traits
   readonly clock: Clock
+  /** How long the broker may be away when something begins. */
+  readonly connectTimeoutMs: number
   readonly clientId: string
   readonly events: EventBus
   /** The store that was given, or the driver's own; undefined where there is none. */

@@ -1,6 +1,5 @@
 // Which topics a broker knows, and what it does about those that only another process knew.
 import { isDeepStrictEqual } from 'node:util'
-import { reconnectPause } from '../driver/backoff.ts'
 import type { Driver, DriverContext, SendResult, TopicSpec } from '../driver/seam.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { AnyTopic } from '../face/messages.ts'
@@ -8,6 +7,7 @@ import { isPattern } from '../pattern.ts'
 import type { Relay } from '../producing/relay.ts'
 import { overridden, type TopicOverride, topicParts, topicSpec } from '../topic.ts'
 import type { KeeperContext } from './keeper.ts'
+import { patiently } from './patience.ts'
 import type { Declared, Runtime } from './runtime.ts'
 
 /**
@@ -83,18 +83,8 @@ export function topicBook(
     }
     strange.delete(name)
   }
-  const make = async (spec: TopicSpec, signal: AbortSignal): Promise<void> => {
-    const until = clock.now() + connectTimeoutMs
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await driver.declare(spec, signal)
-      } catch (error) {
-        if (!isMessagingError(error, 'unavailable', 'timeout', 'throttled') || signal.aborted || clock.now() >= until)
-          throw error
-        if (!(await reconnectPause(clock, attempt, signal))) throw error
-      }
-    }
-  }
+  const make = (spec: TopicSpec, signal: AbortSignal): Promise<void> =>
+    patiently({ clock, connectTimeoutMs }, signal, () => driver.declare(spec, signal))
   const declare: Runtime['declare'] = async (topic, signal, tx) => {
     const entry = known(topic)
     const { spec } = entry

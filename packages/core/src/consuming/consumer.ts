@@ -1,3 +1,4 @@
+import { patiently } from '../broker/patience.ts'
 import type { Runtime } from '../broker/runtime.ts'
 import { compose } from '../compose.ts'
 import type { Clock } from '../driver/clock.ts'
@@ -80,7 +81,8 @@ export async function startEngine(
     handBack: () => bench.handBack(),
     idle: () => bench.idle(),
   })
-  await intake.open()
+  const given = settings.signal ?? runtime.closing
+  await patiently(runtime, AbortSignal.any([given, runtime.closing]), () => intake.open())
   intake.stopping.addEventListener('abort', () => batch?.stop(), { once: true })
   watch(runtime, settings, bench, intake)
   const rest = resting(intake)

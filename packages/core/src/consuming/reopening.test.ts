@@ -1,4 +1,4 @@
-// What a consumer does that has worked and loses its source: waits for what may come back, and does not vanish in silence where nothing will.
+// What a consumer does that begins while the broker is away, or loses its source: waits for what may come back, and does not vanish in silence where nothing will.
 import { expect, it } from 'vitest'
 import { manualClock } from '../../test/manual-clock.ts'
 import { sourcesOnly } from '../../test/sending-rig.ts'
@@ -115,4 +115,44 @@ it('one that had to give up is not forgotten by health before another begins in 
   await rig.broker.consume(orders, { group: 'g' }, async () => {})
   expect((await rig.broker.health()).ok).toBe(true)
   await rig.broker.close()
+})
+
+it('one that begins while the broker is away has the patience that connecting has, then is refused with the reason', async () => {
+  const clock = manualClock()
+  const rig = await broker(clock)
+  rig.lose('unavailable')
+  const early = rig.broker.consume(orders, { group: 'g' }, async () => {})
+  await clock.advance(3_000)
+  rig.admit()
+  await clock.advance(5_000)
+  await early
+  rig.lose('unavailable')
+  const inVain = rig.broker.consume(orders, { group: 'h' }, async () => {})
+  inVain.catch(() => {})
+  await clock.advance(9_000)
+  const asked = rig.asked
+  await clock.advance(10_000)
+  expect(rig.asked).toBeGreaterThan(asked)
+  await expect(inVain).rejects.toMatchObject({ code: 'unavailable', message: 'refused as unavailable' })
+  const refused = rig.broker.consume(orders, { group: 'i' }, async () => {})
+  rig.lose('unauthorized')
+  await expect(refused).rejects.toMatchObject({ code: 'unauthorized' })
+  await rig.broker.close()
+})
+
+it('one that begins while the broker is away ends with its signal, or with the broker', async () => {
+  const clock = manualClock()
+  const rig = await broker(clock)
+  rig.lose('unavailable')
+  const given = new AbortController()
+  const aborted = rig.broker.consume(orders, { group: 'g', signal: given.signal }, async () => {})
+  const closed = rig.broker.consume(orders, { group: 'h' }, async () => {})
+  closed.catch(() => {})
+  await clock.advance(100)
+  given.abort()
+  await expect(aborted).rejects.toMatchObject({ code: 'unavailable' })
+  const closing = rig.broker.close()
+  await clock.advance(60_000)
+  await closing
+  await expect(closed).rejects.toMatchObject({ code: 'unavailable' })
 })

@@ -9,6 +9,7 @@ export {
   date,
   flag,
   ms,
+  nearest,
   number,
   object,
   oneOf,

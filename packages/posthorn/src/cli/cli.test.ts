@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -109,6 +110,29 @@ describe('npx posthorn', () => {
     expect(discarded.error).toBe('100 discarded\n200 discarded\n')
   }, 60_000)
 
+  it('says that a list was cut short, and where it ends', async () => {
+    const env = { POSTHORN_URL: await urls.sqlite(), POSTHORN_NAMESPACE: 'cut' }
+    await using broker = await connect({ url: env.POSTHORN_URL, namespace: 'cut', log: false })
+    await broken(broker, 'orders')
+    const of = ['dead-letters', 'list', '--topic', 'orders', '--group', 'billing']
+    const cut = await run(env, ...of, '--limit', '2', '--json')
+    expect(JSON.parse(cut.out)).toHaveLength(2)
+    expect(cut.error).toBe('these are the first 2; --limit N lists more\n')
+    expect((await run(env, ...of, '--limit', '3')).error).toBe('')
+  }, 60_000)
+
+  it('ends without a word where nobody reads its answer to the end', async () => {
+    const env = { ...process.env, POSTHORN_URL: await urls.sqlite() }
+    const child = spawn(process.execPath, [main, 'health'], { cwd: folder, env })
+    child.stdout.destroy()
+    let error = ''
+    child.stderr.on('data', (text) => {
+      error += text
+    })
+    const [code] = await once(child, 'close')
+    expect({ code, error }).toEqual({ code: 0, error: '' })
+  }, 60_000)
+
   it('says what is wrong with a call, and exits with 2', async () => {
     const env = { POSTHORN_URL: await urls.sqlite() }
     expect(await run(env, 'dead-letters')).toMatchObject({ code: 2 })
@@ -116,6 +140,21 @@ describe('npx posthorn', () => {
     expect(await run(env, 'lag', '--topic', 't')).toMatchObject({ code: 2, error: expect.stringMatching(/--group/) })
     expect(await run(env, 'topics', 'delete')).toMatchObject({ code: 2, error: expect.stringMatching(/--topic/) })
     expect(await run(env, 'health', '--jsn')).toMatchObject({ code: 2 })
+    for (const [words, says] of [
+      [['lagg', '--topic', 't'], /there is no command lagg\b.*did you mean lag\?/],
+      [['lag', 'orders'], /there is no command lag orders\b.*did you mean lag\?/],
+      [['dead-letters'], /there is no command dead-letters\b/],
+      [[], /say which command/],
+      [['health', '--topic', 't'], /health takes no --topic/],
+      [['lag', '--topic', 't', '--group', 'g', '--yes'], /lag takes no --yes/],
+      [
+        ['dead-letters', 'list', '--topic', 't', '--reason', 'tries'],
+        /--reason is tries; give one of rejected, attempts, expired/,
+      ],
+    ] as const) {
+      const { code, error } = await run(env, ...words)
+      expect([code, error]).toEqual([2, expect.stringMatching(says)])
+    }
     expect(await run({}, 'health')).toMatchObject({ code: 2, error: expect.stringMatching(/POSTHORN_URL/) })
     expect(await run(env, 'dead-letters', 'list', '--topic', 't', '--limit', 'x')).toMatchObject({
       code: 2,

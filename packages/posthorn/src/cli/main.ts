@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { isMessagingError } from '@posthorn/core'
+import { type DeadLetter, isMessagingError } from '@posthorn/core'
+import { nearest } from '@posthorn/core/driver'
 import { configuration } from '../configuration.ts'
 import { connect } from '../connect.ts'
-import { type Answer, type Call, commands, withoutTopic } from './commands.ts'
+import { type Answer, type Call, type Command, commands, reasons, withoutTopic } from './commands.ts'
 
 const usage = `posthorn dead-letters list|show|redrive|discard --topic T --group G [--id I] [--reason R] [--limit N] [--rate N] [--beyond-inbox] [--yes]
 posthorn lag --topic T --group G
@@ -16,6 +17,9 @@ The broker comes from posthorn.json (or POSTHORN_CONFIG), POSTHORN_URL and POSTH
 --json prints one JSON value. What changes something does so only with --yes, and says before how much it would be.
 Exit code: 0 done, 1 not healthy or not all done, 2 wrong call.`
 
+/** What every command takes. */
+const general: readonly string[] = ['url', 'store', 'namespace', 'json', 'help']
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -24,23 +28,23 @@ async function main(): Promise<number> {
       group: { type: 'string' },
       id: { type: 'string' },
       reason: { type: 'string' },
-      limit: { type: 'string', default: '100' },
+      limit: { type: 'string' },
       rate: { type: 'string' },
       url: { type: 'string' },
       store: { type: 'string' },
       namespace: { type: 'string' },
       json: { type: 'boolean', default: false },
-      yes: { type: 'boolean', default: false },
-      'beyond-inbox': { type: 'boolean', default: false },
+      yes: { type: 'boolean' },
+      'beyond-inbox': { type: 'boolean' },
       help: { type: 'boolean', default: false },
     },
   })
-  const name = positionals.join(' ')
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (values.help || command === undefined) {
+  if (values.help) {
     process.stdout.write(`${usage}\n`)
-    return values.help ? 0 : 2
+    return 0
   }
+  const name = positionals.join(' ')
+  const command = commandOf(name, values)
   if (values.topic === undefined && !withoutTopic.includes(name))
     throw new Refused(`${name}: say which topic by --topic`)
   const { url, store, namespace } = values
@@ -50,18 +54,47 @@ async function main(): Promise<number> {
     mapped: configured.topics?.[values.topic ?? '']?.on !== undefined,
     group: values.group,
     id: values.id,
-    reason: values.reason,
-    limit: count('limit', values.limit),
+    reason: values.reason === undefined ? undefined : reasonOf(values.reason),
+    limit: count('limit', values.limit ?? '100'),
     ratePerSecond: values.rate === undefined ? undefined : count('rate', values.rate),
-    yes: values.yes,
-    beyondInbox: values['beyond-inbox'],
+    yes: values.yes ?? false,
+    beyondInbox: values['beyond-inbox'] ?? false,
     progress: (text) => void process.stderr.write(`${text}\n`),
   }
   await using broker = await connect(configured)
-  return tell(await command(broker, call), values.json)
+  return tell(await command.run(broker, call), values.json)
 }
 
 class Refused extends Error {}
+
+/** The command of that name, if it takes what it was given. */
+function commandOf(name: string, given: Readonly<Record<string, unknown>>): Command {
+  const names = Object.keys(commands)
+  const found = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (found === undefined) {
+    const begins = names.filter((each) => each.startsWith(`${name} `))
+    const near = nearest(name, names)
+    const hint =
+      begins.length > 0 || near === undefined
+        ? `there are ${(begins.length > 0 ? begins : names).join(', ')}`
+        : `did you mean ${near}?`
+    throw new Refused(
+      name === '' ? `say which command:\n${usage}` : `there is no command ${name}; ${hint} (posthorn --help tells all)`,
+    )
+  }
+  const strange = Object.keys(given).find((each) => !general.includes(each) && !found.takes.includes(each))
+  if (strange !== undefined)
+    throw new Refused(
+      `${name} takes no --${strange}; it takes ${[...found.takes, ...general].map((each) => `--${each}`).join(' ')}`,
+    )
+  return found
+}
+
+function reasonOf(text: string): DeadLetter['reason'] {
+  const found = reasons.find((each) => each === text)
+  if (found === undefined) throw new Refused(`--reason is ${text}; give one of ${reasons.join(', ')}`)
+  return found
+}
 
 function count(name: string, text: string): number {
   const value = Number(text)
@@ -69,10 +102,17 @@ function count(name: string, text: string): number {
   return value
 }
 
-function tell({ value, lines, failed = false }: Answer, json: boolean): number {
+function tell({ value, lines, note, failed = false }: Answer, json: boolean): number {
+  if (note !== undefined) process.stderr.write(`${note}\n`)
   process.stdout.write(`${json ? JSON.stringify(value, undefined, 2) : lines.join('\n')}\n`)
   return failed ? 1 : 0
 }
+
+// Who reads the answer may have enough of it (`| head`).
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
 
 try {
   process.exitCode = await main()
