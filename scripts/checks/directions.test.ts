@@ -1,7 +1,7 @@
-// What the pages tell a reader to type must be there.
+// What the pages tell a reader to type, and where they send a reader, must be there.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { checkout } from '../brokers/places.ts'
 
@@ -40,6 +40,22 @@ test('every run that a page names has its file', () => {
   })
   expect(named.length).toBeGreaterThan(10)
   expect(named.filter(({ file }) => !existsSync(join(checkout, file)))).toEqual([])
+})
+
+test('every link of a page leads to a file or a folder', () => {
+  const links = pages.flatMap((page) =>
+    [...text(page).matchAll(/\]\((?!https?:)([^)#\s]+)[^)]*\)/g)].map(([, to = '']) => ({ page, to })),
+  )
+  expect(links.length).toBeGreaterThan(100)
+  expect(links.filter(({ page, to }) => !existsSync(join(checkout, dirname(page), to)))).toEqual([])
+})
+
+test('every guide and every page of the reference is in the index of its folder', () => {
+  for (const folder of ['docs/guide', 'docs/reference']) {
+    const index = text(`${folder}/README.md`)
+    const files = pages.filter((page) => dirname(page) === folder).map((page) => basename(page))
+    expect(files.filter((file) => file !== 'README.md' && !index.includes(`](${file})`))).toEqual([])
+  }
 })
 
 test('what a pipeline runs is the README’s command, by the pnpm that the workspace names', () => {
