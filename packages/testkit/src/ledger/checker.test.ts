@@ -273,6 +273,18 @@ describe('figures', () => {
     expect(found(run, { ...only, limits: { latenessP99Ms: 3 } })).toEqual(['late'])
     expect(found(run, { ...only, limits: { latenessAfterHealMs: 6 } })).toEqual(['late'])
   })
+  test('what is due when the load has ended waits behind the last rush of the senders: its lateness is told apart', () => {
+    const run: Entry[] = [base, { ...base, id: 'b', due: 30 }, held, { ...held, id: 'b' }, got, did]
+    const late: Entry[] = [
+      { ...got, id: 'b', t: 90 },
+      { ...did, id: 'b', t: 91 },
+      { ...end, t: 100 },
+    ]
+    const { lateness } = check([...run, ...late], { loadEndsAt: 29 })
+    expect(lateness.healthy).toBeUndefined()
+    expect(lateness.afterLoad).toMatchObject({ count: 1, max: 60 })
+    expect(check([...run, ...late], { loadEndsAt: 30 }).lateness.healthy).toMatchObject({ count: 1, max: 60 })
+  })
   test('duplicate deliveries are counted, and limited where a limit is given', () => {
     const run: Entry[] = [base, held, got, { ...got, t: 2.5 }, did, end]
     expect(check(run).counts.duplicateDeliveries).toBe(1)

@@ -185,8 +185,9 @@ function conclude(run: Run, fates: Fates, options: CheckOptions): CheckResult {
   judgeOrder(all, fates.groups, options.ordered, find)
   const counts = count(run, all)
   const windows = faultWindows(run.faults, run.endAt)
-  const lateness = latenessOf(all, windows)
-  const faults = recoveryOf(fates, windows, { startAt: run.startAt, loadEndsAt: options.loadEndsAt ?? run.endAt })
+  const { loadEndsAt = run.endAt } = options
+  const lateness = latenessOf(all, windows, loadEndsAt)
+  const faults = recoveryOf(fates, windows, { startAt: run.startAt, loadEndsAt })
   judgeRun(run, options.limits ?? {}, find)
   judgeFigures({ counts, lateness, faults }, options.limits ?? {}, find)
   const ok = Object.values(findings).every((finding) => finding.count === 0 || finding.allowed)

@@ -29,6 +29,7 @@ export function format(result: CheckResult): string {
   lines.push('')
   late('healthy', lateness.healthy)
   late('after a fault', lateness.afterHeal)
+  late('behind the last rush', lateness.afterLoad)
   for (const fault of faults)
     lines.push(
       `fault ${fault.name} at ${ms(fault.atMs)} for ${ms(fault.lastedMs)}: sends after ${ms(fault.sendsAfterMs)}, ` +

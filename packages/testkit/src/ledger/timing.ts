@@ -43,6 +43,8 @@ export interface Lateness {
   readonly healthy: Percentiles | undefined
   /** Counted from the end of the fault that was in the way. */
   readonly afterHeal: Percentiles | undefined
+  /** Due when the load had ended under which faults were to fall: senders then send what is left as fast as they can, and it waits behind that. */
+  readonly afterLoad: Percentiles | undefined
 }
 
 /** Pairs beginnings and ends by name. */
@@ -67,9 +69,10 @@ export function faultWindows(
 }
 
 /** First deliveries against due times. */
-export function latenessOf(fates: Iterable<Fate>, windows: readonly FaultWindow[]): Lateness {
+export function latenessOf(fates: Iterable<Fate>, windows: readonly FaultWindow[], loadEndsAt: number): Lateness {
   const healthy: number[] = []
   const afterHeal: number[] = []
+  const afterLoad: number[] = []
   for (const { due, groups } of fates) {
     if (due === undefined) continue
     for (const group of groups) {
@@ -77,11 +80,13 @@ export function latenessOf(fates: Iterable<Fate>, windows: readonly FaultWindow[
       const at = group.firstDelivery
       let from: number = due
       for (const { begin, end } of windows) if (begin <= at && end >= due && end > from) from = Math.min(end, at)
-      if (from === due) healthy.push(Math.max(0, at - due))
-      else afterHeal.push(Math.max(0, at - from))
+      const late = Math.max(0, at - from)
+      if (from !== due) afterHeal.push(late)
+      else if (due > loadEndsAt) afterLoad.push(late)
+      else healthy.push(late)
     }
   }
-  return { healthy: percentiles(healthy), afterHeal: percentiles(afterHeal) }
+  return { healthy: percentiles(healthy), afterHeal: percentiles(afterHeal), afterLoad: percentiles(afterLoad) }
 }
 
 /** How sending, handling and draining went on around each fault. */
