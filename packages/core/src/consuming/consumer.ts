@@ -77,7 +77,9 @@ export async function startEngine(
     accept: (arrival, from) => bench.accept(arrival, from),
     forget: (from, reason) => bench.forget(from, reason),
     refused: ({ message }) =>
-      runtime.events.say(`the consumer of ${settings.name} is refused and asks again, now and then: ${message}`),
+      runtime.events.say(
+        `group ${settings.group} may not read ${settings.name} any more and asks again, now and then: ${message}`,
+      ),
     handBack: () => bench.handBack(),
     idle: () => bench.idle(),
   })

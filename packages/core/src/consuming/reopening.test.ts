@@ -77,7 +77,9 @@ it('one whose rights were taken asks seldom, says why, and goes on when they are
   await clock.advance(100)
   expect(rig.asked).toBe(2)
   expect(rig.lines).toEqual([
-    expect.stringMatching(/the consumer of orders is refused and asks again, now and then: .*refused as unauthorized/),
+    expect.stringMatching(
+      /group g may not read orders any more and asks again, now and then: .*refused as unauthorized/,
+    ),
   ])
   await clock.advance(600_000)
   // Never twice within five seconds, and at least once a minute.
