@@ -35,8 +35,9 @@ export function claiming({ clock, group, emit }: Subscribed, given: Claiming): M
     const [space, name] = [spaceOf(delivery), nameOf(delivery)]
     const taken = await take(space, name, delivery)
     if (taken.status === 'done') {
-      await again?.(delivery, taken.result === undefined ? undefined : JSON.parse(taken.result))
-      return ack()
+      const result: unknown = taken.result === undefined ? undefined : JSON.parse(taken.result)
+      await again?.(delivery, result)
+      return ack(result)
     }
     if (taken.status === 'away') {
       exposed(delivery, 'store away')

@@ -10,6 +10,8 @@ import type { Arrival, Dispatch } from '../driver/envelope.ts'
 import { newId } from '../driver/id.ts'
 import type { Source as SeamSource } from '../driver/seam.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
+import { extension } from '../extension.ts'
+import type { ConsumeExtension } from '../face/extending.ts'
 import type { Consumer, Delivery, RespondOptions } from '../face/handling.ts'
 import type { Source, Topic } from '../face/messages.ts'
 import type { RequestOptions } from '../face/sending.ts'
@@ -189,14 +191,25 @@ export async function respond(
   checkHandler('respond()', handler)
   const { answer: schema, ...asked } = options
   const settings = settle(runtime, 'respond', to, asked)
-  const engine = await startEngine(runtime, settings, async (delivery) => {
+  const use = [answering(runtime), ...settings.use]
+  const engine = await startEngine(runtime, { ...settings, use }, async (delivery) => {
+    const answer: unknown = await handler(delivery as Delivery<never>)
+    return ack((schema === undefined ? answer : await validated(schema, answer, 'the answer')) ?? null)
+  })
+  return [consumerOf(runtime, settings, engine), engine]
+}
+
+/** Outside all that stands in `use`: what fails in there is the answer as much as what the handler throws, and is not tried again. */
+function answering(runtime: Runtime): ConsumeExtension {
+  const answer: ConsumeExtension['consume'] = (next) => async (delivery) => {
     const { replyTo, correlationId } = arrivalOf(delivery) ?? {}
     let contentType: string = json.contentType
     let body: Uint8Array
     try {
-      let answer: unknown = await handler(delivery as Delivery<never>)
-      if (schema !== undefined) answer = await validated(schema, answer, 'the answer')
-      body = await written(delivery, answer ?? null)
+      const verdict = await next(delivery)
+      // Handed back, or handled before by who keeps no answers: there is nothing to say.
+      if (verdict.verdict !== 'ack' || verdict.result === undefined) return verdict
+      body = await written(delivery, verdict.result)
     } catch (error) {
       contentType = failureType
       body = await written(delivery, { error: describe(error).slice(0, 1_000) })
@@ -204,8 +217,8 @@ export async function respond(
     // Asked by somebody who wants no answer: it was handled all the same.
     if (replyTo !== undefined) await reply(runtime, replyTo, correlationId, contentType, body)
     return ack()
-  })
-  return [consumerOf(runtime, settings, engine), engine]
+  }
+  return extension('respond', answer, {})
 }
 
 /** An answer as it travels; what JSON cannot carry fails here, while whoever asked can still be told. */
