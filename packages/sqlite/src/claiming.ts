@@ -43,7 +43,8 @@ const insertRange = `INSERT INTO posthorn_delivery (grp, ord, state, claim, unti
   SELECT ?, seq, 1, ?, ?, 0, 1 FROM posthorn_message WHERE seq > ? AND seq <= ?`
 const insertLater = 'INSERT INTO posthorn_delivery (grp, ord, state, sort, lane, due) VALUES (?, ?, ?, ?, ?, 0)'
 const someOfLane = 'SELECT 1 FROM posthorn_delivery WHERE grp = ? AND lane = ? LIMIT 1'
-const readyRows = `SELECT ord, lane, starts, failures, history, lone FROM posthorn_delivery
+// Its index by name: where an application ran ANALYZE, SQLite may read and sort all that the group has instead.
+const readyRows = `SELECT ord, lane, starts, failures, history, lone FROM posthorn_delivery INDEXED BY posthorn_delivery_next
   WHERE grp = ? AND state = 0 AND sort IS NOT NULL ORDER BY sort, ord LIMIT ?`
 const followers = `SELECT ord, lane, starts, failures, history, lone, due FROM posthorn_delivery
   WHERE grp = ? AND lane = ? AND state = 2 AND ord > ? ORDER BY ord LIMIT ?`

@@ -153,15 +153,16 @@ function lead(sql: Sql, ns: string, lane: string, state: HeldState, no: number):
   )?.['no'] as number | undefined
   if (first !== undefined) sql.run('UPDATE posthorn_held SET leads = 1 WHERE no = ? AND leads = 0', first)
   // Who came and is not the first follows; where it is the first, whoever was so until now follows.
-  sql.run(
-    `UPDATE posthorn_held SET leads = 0 WHERE leads = 1 AND no IN (?1, (SELECT no FROM posthorn_held
-      WHERE ns = ?2 AND lane = ?3 AND state = ?4 AND no > ?5 ORDER BY no LIMIT 1)) AND no <> ?5 AND state = ?4`,
-    no,
+  const behind = sql.row(
+    'SELECT no FROM posthorn_held WHERE ns = ? AND lane = ? AND state = ? AND no > ? ORDER BY no LIMIT 1',
     ns,
     lane,
     state,
     first ?? no,
-  )
+  )?.['no'] as number | undefined
+  for (const each of new Set([no, behind]))
+    if (each !== undefined && each !== (first ?? no))
+      sql.run('UPDATE posthorn_held SET leads = 0 WHERE no = ? AND leads = 1 AND state = ?', each, state)
 }
 
 /** A process declares few topics and puts away many messages. */

@@ -44,7 +44,7 @@ export function expire(sql: Sql, group: number, now: number): void {
 /** What waited for its time and is due. */
 export function mature(sql: Sql, group: number, now: number): void {
   for (const row of sql.rows(
-    'SELECT ord, lane FROM posthorn_delivery WHERE grp = ? AND state = 3 AND sort <= ? LIMIT 1000',
+    'SELECT ord, lane FROM posthorn_delivery INDEXED BY posthorn_delivery_next WHERE grp = ? AND state = 3 AND sort <= ? LIMIT 1000',
     group,
     now,
   )) {

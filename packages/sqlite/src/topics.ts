@@ -95,7 +95,7 @@ function end(sql: Sql, ns: string, name: string, id: number): void {
       (id + 1) * span,
     )
   sql.run('DELETE FROM posthorn_cursor WHERE topic = ?', id)
-  sql.run('DELETE FROM posthorn_delayed WHERE topic = ?', id)
-  sql.run('DELETE FROM posthorn_letter WHERE ns = ? AND topic = ?', ns, name)
+  sql.run('DELETE FROM posthorn_delayed INDEXED BY posthorn_delayed_id WHERE topic = ?', id)
+  sql.run('DELETE FROM posthorn_letter INDEXED BY posthorn_letter_shelf WHERE ns = ? AND topic = ?', ns, name)
   sql.run('DELETE FROM posthorn_topic WHERE id = ?', id)
 }

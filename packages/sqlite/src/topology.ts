@@ -152,7 +152,7 @@ export function dropReply(sql: Sql, ns: string, name: string): void {
   if (topic?.reply !== true) return
   const base = topic.id * span
   sql.run('DELETE FROM posthorn_message WHERE seq > ? AND seq < ?', base, base + span)
-  sql.run('DELETE FROM posthorn_delayed WHERE topic = ?', topic.id)
+  sql.run('DELETE FROM posthorn_delayed INDEXED BY posthorn_delayed_id WHERE topic = ?', topic.id)
   sql.run('DELETE FROM posthorn_topic WHERE id = ?', topic.id)
 }
 
