@@ -1,4 +1,4 @@
-import { isMessagingError, topic } from '@posthorn/core'
+import { isMessagingError, retry, topic } from '@posthorn/core'
 import { expect, it } from 'vitest'
 import { idempotent } from './idempotent.ts'
 import { rig } from './rig.ts'
@@ -54,5 +54,14 @@ it('a request that comes twice gets the answer of the first again, where a claim
   const first = { sku: 'lamp', run: 1 }
   expect([await ask('lamp', 'one'), await ask('lamp', 'one')]).toEqual([first, first])
   expect(await ask('chair', 'two')).toEqual({ sku: 'chair', run: 2 })
+  await broker.close()
+})
+
+it('what would try again is refused by name', async () => {
+  const { broker } = await asking()
+  const refused = (asked: object) => expect(broker.respond(prices, { group: 'shop', ...asked }, async () => 1)).rejects
+  await refused({ use: [retry({ attempts: 2 })] }).toThrow(/a responder answers each request once, .*retry\(\)/)
+  await refused({ onFailure: 'block' }).toThrow(/onFailure: 'block'.*leave it out/)
+  await broker.respond(prices, { group: 'shop', onFailure: 'skip' }, async () => 1)
   await broker.close()
 })

@@ -24,20 +24,17 @@ export function checkGuarantee(runtime: Runtime, call: string, settings: Setting
       `broadcast on ${runtime.name} is at most once across reconnects, so guarantee: '${guarantee}' cannot be kept`,
       'leave guarantee out, or give each instance a group of its own',
     )
-  if (guarantee === 'at-most-once') {
-    const tries = (asked.use ?? []).some((each) => innerOf(each).retry !== undefined)
-    const meant =
-      asked.onFailure === 'park' || asked.onFailure === 'block'
-        ? `onFailure: '${asked.onFailure}'`
-        : tries
-          ? 'retry()'
-          : undefined
-    if (meant !== undefined)
-      refuse(
-        `guarantee: 'at-most-once' acknowledges before the handler, so nothing is left that ${meant} could try again`,
-        'leave one of them out',
-      )
-  }
+  const tries = whatTriesAgain(asked)
+  if (tries !== undefined && guarantee === 'at-most-once')
+    refuse(
+      `guarantee: 'at-most-once' acknowledges before the handler, so nothing is left that ${tries} could try again`,
+      'leave one of them out',
+    )
+  if (tries !== undefined && call === 'respond')
+    refuse(
+      `a responder answers each request once, so nothing is left that ${tries} could try again`,
+      'leave it out; whoever asks may ask again',
+    )
   if (settings.newest !== undefined && settings.order !== 'none')
     refuse(
       `newestFirst() lets any message pass any other, and order is '${settings.order}'`,
@@ -61,6 +58,12 @@ export function checkGuarantee(runtime: Runtime, call: string, settings: Setting
     )
   if (guarantee === 'exactly-once-effects') return withInbox(runtime, settings, refuse)
   return settings
+}
+
+/** What of a subscription's own options speaks of further tries. */
+function whatTriesAgain({ onFailure, use = [] }: Asked): string | undefined {
+  if (onFailure === 'park' || onFailure === 'block') return `onFailure: '${onFailure}'`
+  return use.some((each) => innerOf(each).retry !== undefined) ? 'retry()' : undefined
 }
 
 function withInbox(runtime: Runtime, settings: Settings, refuse: (what: string, next: string) => never): Settings {
