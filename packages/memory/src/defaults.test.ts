@@ -24,12 +24,14 @@ async function standing(over: (driver: Driver) => Partial<Driver> = () => ({})) 
   return { broker, clock }
 }
 
-test('memory is refused in production, unless it is asked for', async () => {
+test('memory is refused in production, as a broker and as a store, unless it is asked for', async () => {
+  const allowed = memory({ allowInProduction: true })
   vi.stubEnv('NODE_ENV', 'production')
-  await expect(connectAdapter(memory())).rejects.toThrow(
-    /memory keeps nothing .*NODE_ENV is production; use sqlite:.*allowInProduction/,
-  )
-  await (await connectAdapter(memory({ allowInProduction: true }))).close()
+  for (const connecting of [connectAdapter(memory()), connectAdapter(allowed, { store: memory() })])
+    await expect(connecting).rejects.toThrow(
+      /memory keeps nothing .*NODE_ENV is production; use sqlite:.*allowInProduction/,
+    )
+  await (await connectAdapter(allowed, { store: memory({ allowInProduction: true }) })).close()
 })
 
 test('a send is given up after 10 s over all tries, as unknown where it may have been written', async () => {

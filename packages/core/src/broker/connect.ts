@@ -58,11 +58,7 @@ export async function connectAdapter(
 ): Promise<Broker> {
   check(adapter, options)
   const plan = planOf(adapter)
-  if (plan.volatile === true && plan.volatileAllowed !== true && process.env['NODE_ENV'] === 'production')
-    throw new MessagingError(
-      'unsupported',
-      `${adapter.name} keeps nothing when the process ends, and NODE_ENV is production; use sqlite:./data/app.db, or say ${adapter.name}({ allowInProduction: true })`,
-    )
+  checkDurable(adapter)
   const missing = options.needs?.find((need) => adapter.capabilities[need] !== true)
   if (missing !== undefined)
     throw new MessagingError('unsupported', `this service needs '${missing}', which ${adapter.name} cannot do`)
@@ -139,6 +135,16 @@ function check(adapter: Adapter, options: ConnectOptions): void {
   })
 }
 
+/** In production nothing that is sent, and nothing that is put away, may end with the process unless that was asked for. */
+function checkDurable(adapter: Adapter): void {
+  const { volatile, volatileAllowed } = planOf(adapter)
+  if (volatile === true && volatileAllowed !== true && process.env['NODE_ENV'] === 'production')
+    throw new MessagingError(
+      'unsupported',
+      `${adapter.name} keeps nothing when the process ends, and NODE_ENV is production; use sqlite:./data/app.db, or say ${adapter.name}({ allowInProduction: true })`,
+    )
+}
+
 interface Beside {
   readonly context: DriverContext
   readonly parts: Parts
@@ -155,6 +161,7 @@ async function storeOf(
   if (given === undefined) return undefined
   if (object(given) === undefined && '~store' in (given as object)) return { store: given as Store, ours: false }
   const adapter = await storeAdapter(given as string | Adapter, parts)
+  checkDurable(adapter)
   const plan = planOf(adapter)
   if (plan.openStore === undefined)
     throw new MessagingError('unsupported', `${adapter.name} cannot be a store; use sqlite:./data/app.db`)
