@@ -141,7 +141,7 @@ export function sendingRig(options: RigOptions = {}): Rig {
         return { spec: topicSpec(topicParts(topic), 'rig'), there: true }
       }),
     remove: async () => {},
-    unreached() {},
+    missed() {},
     specOf: (topic) => topicSpec(topicParts(topic), 'rig'),
     resolve: not,
     topicNamed: (name) => topics.get(name),

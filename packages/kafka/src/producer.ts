@@ -3,7 +3,7 @@ import { type Clock, pause } from '@posthorn/core/driver'
 import { spread } from './backoff.ts'
 import type { Compression, KafkaRecord, ProducerIdentity } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
-import { ambiguous, type Fault, faultOf, messagingError, moved, passes, tooLarge } from './errors.ts'
+import { absent, ambiguous, type Fault, faultOf, messagingError, moved, passes, tooLarge } from './errors.ts'
 import { cut, type Piece, recut } from './pieces.ts'
 
 /** Messages for one partition, in order. */
@@ -48,8 +48,13 @@ interface Flight {
   underWay: boolean
   /** Whether some try of it may have been stored. */
   doubtful: boolean
+  /** Since when every broker that was asked said that there is no such topic. */
+  absentSince: number | undefined
   last: Fault | undefined
 }
+
+/** How long a broker may not know a topic that others know; then there is none. */
+const absentMs = 3_000
 
 const newIdentity: ReadonlySet<string> = new Set([
   'OUT_OF_ORDER_SEQUENCE_NUMBER',
@@ -132,7 +137,10 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
       return
     }
     if (ambiguous(fault)) flight.doubtful = true
-    if (passes(fault) || divisible(flight)) return
+    if (absent(fault)) flight.absentSince ??= clock.now()
+    else flight.absentSince = undefined
+    const isGone = flight.absentSince !== undefined && clock.now() - flight.absentSince > absentMs
+    if ((passes(fault) && !isGone) || divisible(flight)) return
     if (newIdentity.has(fault.type)) renew()
     flight.result = {
       ok: false,
@@ -189,7 +197,16 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
 
 function flightOf(piece: Piece, of: number): Flight {
   const key = `${piece.partition}/${piece.topic}`
-  return { piece, of, key, result: undefined, underWay: false, doubtful: false, last: undefined }
+  return {
+    piece,
+    of,
+    key,
+    result: undefined,
+    underWay: false,
+    doubtful: false,
+    absentSince: undefined,
+    last: undefined,
+  }
 }
 
 /** Of what is open, what may go out: of each partition the first. */

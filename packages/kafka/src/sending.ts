@@ -67,7 +67,11 @@ export function sending(context: SendingContext): Sending {
       const batch = sent[part]?.find(({ end }) => index < end)
       if (batch === undefined) throw new MessagingError('internal', 'a part of the batch has no result')
       const { first, result } = batch
-      if (!result.ok) return result
+      if (!result.ok) {
+        // A topic of ours beside another is made again by the next that needs it.
+        if (result.error.code === 'not-found') route.forget([(parts[part] as Part).topic])
+        return result
+      }
       return { ok: true, position: positionIn(parts[part] as Part, result.offset, index - first) }
     })
   }

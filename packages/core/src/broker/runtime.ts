@@ -69,8 +69,8 @@ export interface Runtime {
   resolve(source: Source, signal: AbortSignal): Promise<TopicSpec | PatternSpec>
   /** Ends a topic on the broker and forgets that it was declared. */
   remove(topic: AnyTopic, signal: AbortSignal): Promise<void>
-  /** A send reached no group: those that the topic names are gone, so its next use declares it again. */
-  unreached(topic: string): void
+  /** A send found no topic, or no group: the topic's next use declares again what is ours to declare. */
+  missed(topic: string, what: 'topic' | 'groups'): void
   /** A topic as this broker declares it: what code says, and configuration above it. */
   specOf(topic: AnyTopic): TopicSpec
   /** Topics by name, of those that this broker has seen: their codecs read what keeper and dead letters hold. */

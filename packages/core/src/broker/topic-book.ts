@@ -35,7 +35,7 @@ export async function relayed(
 
 /** The topics of one broker. */
 export interface TopicBook
-  extends Pick<Runtime, 'declare' | 'resolve' | 'remove' | 'unreached' | 'specOf' | 'topicNamed'> {
+  extends Pick<Runtime, 'declare' | 'resolve' | 'remove' | 'missed' | 'specOf' | 'topicNamed'> {
   /** As this broker declares it; undefined where it has not seen it. */
   specNamed(name: string): TopicSpec | undefined
   /** Declares what another process has put away, once per topic. */
@@ -117,8 +117,9 @@ export function topicBook(
       await driver.remove?.(name, signal)
       forget(name)
     },
-    unreached(name) {
-      if (topology === 'declare' && entries.get(name)?.some(({ spec }) => spec.groups.length > 0)) forget(name)
+    missed(name, what) {
+      if (topology !== 'declare') return
+      if (what === 'topic' || entries.get(name)?.some(({ spec }) => spec.groups.length > 0)) forget(name)
     },
     specOf: (topic) => known(topic).spec,
     topicNamed: (name) => seen.get(name),

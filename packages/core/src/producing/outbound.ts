@@ -81,7 +81,8 @@ export function outbound(runtime: Runtime, settings: ProducerSettings) {
     },
   }
   function ended(slot: Slot, error: MessagingError): void {
-    if (error.code === 'unroutable') runtime.unreached(slot.topic)
+    if (error.code === 'not-found') runtime.missed(slot.topic, 'topic')
+    else if (error.code === 'unroutable') runtime.missed(slot.topic, 'groups')
     failed(slot.topic, slot.id, error)
     if (slot.epoch !== undefined) flush.end(slot.epoch)
     slot.reject(error)
