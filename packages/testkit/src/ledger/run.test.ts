@@ -45,11 +45,12 @@ test('ten runs without a defect are clean, and have something of everything', as
 })
 
 /** What an ordinary run shows of a driver that is wrong. The others need a fault or a look at the seam: the conformance suite has them. */
-const shown: readonly (readonly [DefectName, FindingName, Partial<Place>])[] = [
+const shown: readonly (readonly [DefectName, FindingName, Partial<Place> & { readonly messages?: number }])[] = [
   ['lose-one', 'lost', {}],
   ['lose-on-close', 'lost', {}],
   ['lose-received', 'order', {}],
-  ['highest-offset', 'lost', {}],
+  // What is acknowledged too early is mostly handled all the same; one in some hundred is in need of its next try.
+  ['highest-offset', 'lost', { messages: 600 }],
   ['nack-as-ack', 'lost', {}],
   ['hang-settle', 'lost', {}],
   ['double-one', 'duplicate-effect', {}],
@@ -81,9 +82,9 @@ const shown: readonly (readonly [DefectName, FindingName, Partial<Place>])[] = [
 ]
 
 describe('a driver with a defect', () => {
-  test.each(shown)('%s is found: %s', async (name, finding, place) => {
+  test.each(shown)('%s is found: %s', async (name, finding, { messages = 300, ...place }) => {
     const wrong = defect(name, place)
-    const result = await run(300, wrong)
+    const result = await run(messages, wrong)
     expect(wrong.fired(), 'the defect never had an occasion').toBeGreaterThan(0)
     expect(result.ok).toBe(false)
     expect(result.findings[finding].count, format(result)).toBeGreaterThan(0)
