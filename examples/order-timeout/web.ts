@@ -10,6 +10,10 @@ const container = await compose()
 const server = serve({ fetch: api(container).fetch, hostname: '127.0.0.1', port }, (address) =>
   process.send?.({ ready: `http://127.0.0.1:${address.port}/` }),
 )
+server.once('error', (error) => {
+  console.error(`the page cannot be served: ${error.message}; PORT names another port`)
+  process.exit(1)
+})
 endWith(async () => {
   server.close()
   await container.get(tokens.broker).close({ drainMs: 2_000 })
