@@ -28,7 +28,7 @@ export function clientOf(hub: Hub): SqliteClient {
         await copied(hub.path, to)
       } catch (error) {
         await rm(to, { force: true })
-        throw translated(error, hub.path)
+        throw translated(error, `${to} (a copy of ${hub.path})`)
       }
     },
   }
