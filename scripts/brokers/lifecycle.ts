@@ -103,12 +103,26 @@ const bringUp = async (broker: Broker): Promise<void> => {
   await until(() => broker.formed?.(site), { withinMs: broker.startMs })
 }
 
+/** The last thread of a process that has just ended may hold its ports for a moment yet. */
+const lingerMs = 2_000
+
+/** Those of some ports that do not come free. */
+const stillTaken = async (ports: readonly number[]): Promise<readonly number[]> => {
+  let taken: readonly number[] = []
+  const look = async (): Promise<string | undefined> => {
+    taken = await takenPorts(ports)
+    return taken.length === 0 ? undefined : `${taken} are taken`
+  }
+  await until(look, { withinMs: lingerMs, everyMs: 50 }).catch(() => {})
+  return taken
+}
+
 const launchOrContinue = async (broker: Broker, site: Site, member: Process): Promise<void> => {
   const state = processes.stateOf(member.folder)
   if (state === 'frozen') processes.signalAll(member.folder, 'SIGCONT')
   if (state !== 'stopped') return
   const own = Object.entries(member.ports).filter(([name]) => !broker.portsOfTests?.includes(name))
-  const taken = await takenPorts(own.map(([, port]) => port))
+  const taken = await stillTaken(own.map(([, port]) => port))
   if (taken.length > 0) {
     throw new Error(
       `${broker.name}: ${member.name} was not started: another program listens on ${taken.join(', ')}. End it, or move this checkout's ports with POSTHORN_PORT_BASE`,
