@@ -16,6 +16,7 @@ import { startOf, stopOf } from './positions.ts'
 import type { Sql } from './sql.ts'
 import { span, type TopicRow } from './topic-rows.ts'
 import { everything, type Group, groupFrom, groupRow, topicsOf } from './topology.ts'
+import { mustBeOutside } from './transaction.ts'
 
 /** Rows that one turn of the event loop reads. */
 export const page = 500
@@ -212,6 +213,7 @@ export function shelfOf(hub: Hub, ns: string, topic: string, group: string | und
       }
     },
     async remove(tokens) {
+      mustBeOutside(hub.path, 'a dead letter that is taken away')
       const numbers = tokens.filter((each): each is number => typeof each === 'number')
       await hub.writer.write(({ sql }) => {
         for (const no of numbers)

@@ -1,7 +1,7 @@
 import type { Claim, Claims, Clock } from '@posthorn/core/driver'
 import type { Hub } from './hub.ts'
 import type { Sql } from './sql.ts'
-import { openTransaction } from './transaction.ts'
+import { mustBeOutside, openTransaction } from './transaction.ts'
 
 const find = 'SELECT token, owner, until, done, result FROM posthorn_name WHERE ns = ? AND space = ? AND name = ?'
 const put = `INSERT INTO posthorn_name (ns, space, name, token, owner, until, done, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -20,8 +20,9 @@ export function sqliteClaims(hub: Hub, ns: string, clock: Clock): Claims {
       const now = clock.now()
       return sql.run(putOnce, ns, space, name, now + keepMs, now) > 0
     },
-    acquire: (space, name, owner, ttlMs) =>
-      hub.writer.write(({ sql }): Claim => {
+    acquire: async (space, name, owner, ttlMs) => {
+      mustBeOutside(hub.path, 'a lock or a claim')
+      return hub.writer.write(({ sql }): Claim => {
         const now = clock.now()
         const row = sql.row(find, ns, space, name)
         if (row !== undefined && (row['until'] as number) > now)
@@ -31,7 +32,8 @@ export function sqliteClaims(hub: Hub, ns: string, clock: Clock): Claims {
         const token = nextToken(sql)
         sql.run(put, ns, space, name, token, owner, now + ttlMs, 0, null)
         return { status: 'fresh', token }
-      }),
+      })
+    },
     renew: (space, name, token, ttlMs) =>
       hub.writer.write(({ sql }) => {
         const now = clock.now()

@@ -3,7 +3,7 @@ import type { Clock } from '@posthorn/core/driver'
 import type { Hub } from './hub.ts'
 import type { Sql } from './sql.ts'
 import { findTopic, span } from './topic-rows.ts'
-import { openTransaction } from './transaction.ts'
+import { mustBeOutside, openTransaction } from './transaction.ts'
 import type { Work } from './writer.ts'
 
 // Left to itself SQLite reads them all where an application ran ANALYZE while there were few.
@@ -11,8 +11,10 @@ const byId = 'INDEXED BY posthorn_delayed_id'
 /** What is there of a delayed message of the user's; copies to a group are none. */
 const mine = 'WHERE topic = ? AND id = ? AND grp IS NULL'
 
-function writing<R>(hub: Hub, tx: Transaction | undefined, work: (work: Work) => R): Promise<R> {
-  return tx === undefined ? hub.writer.write(work) : openTransaction(tx, hub.path).work().then(work)
+async function writing<R>(hub: Hub, tx: Transaction | undefined, work: (work: Work) => R): Promise<R> {
+  if (tx !== undefined) return openTransaction(tx, hub.path).work().then(work)
+  mustBeOutside(hub.path, 'a cancel or reschedule without { tx }')
+  return hub.writer.write(work)
 }
 
 /** Takes a message back that waits for its time. */

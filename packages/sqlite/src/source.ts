@@ -9,6 +9,7 @@ import { receive } from './receiving.ts'
 import { extend, isDelivery, mark, settle } from './settling.ts'
 import { addTopic, findTopic } from './topic-rows.ts'
 import { dropGroup, dropReply, type Group, joinGroup, nameOf, topicsOf } from './topology.ts'
+import { mustBeOutside } from './transaction.ts'
 
 /** What a source needs of the driver that opened it. */
 export interface SourceHost {
@@ -30,6 +31,7 @@ export const aliveMs = 120_000
 export async function openSource(host: SourceHost, subscription: Subscription): Promise<Source> {
   const { hub, namespace, clock } = host
   const { source, mode, order, filter, from, report } = subscription
+  mustBeOutside(hub.path, 'who begins to consume, or to wait for replies,')
   const lasting = mode === 'shared'
   const wish = { source, name: subscription.group, order, filter, from }
   // What is due before the group begins does not count as sent after it.
@@ -111,6 +113,7 @@ function extendAll(member: Member, tokens: readonly unknown[]): ReturnType<NonNu
 /** Moves the whole group; what its members hold is theirs no more. */
 async function seek({ hub, namespace, clock }: SourceHost, member: Member, to: From): Promise<void> {
   const { group, subscription } = member
+  mustBeOutside(hub.path, 'a seek')
   await promoteAll(hub, clock.now())
   await refusing(subscription.report, subscription.source, () =>
     hub.writer.write((work) => {

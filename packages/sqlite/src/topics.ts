@@ -4,6 +4,7 @@ import type { Hub } from './hub.ts'
 import type { Sql } from './sql.ts'
 import { findTopic, span, topicFrom } from './topic-rows.ts'
 import { dropGroup } from './topology.ts'
+import { mustBeOutside } from './transaction.ts'
 
 /** Messages that one transaction takes away: a long log must not hold the event loop, nor the file. */
 const most = 2_000
@@ -41,6 +42,7 @@ export async function removeTopic(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
+  mustBeOutside(hub.path, 'the end of a topic')
   for (;;) {
     if (signal.aborted) throw aborted(`the removal of ${name}`)
     const more = await hub.writer.write(

@@ -121,3 +121,34 @@ test('explain() says that handlers with a transaction write one at a time', asyn
   })
   await broker.close()
 })
+
+test('what would wait for the end of the transaction in which it is awaited is refused at once', async () => {
+  const broker = await connectAdapter(sqlite(freshPath()), { log: false })
+  const orders = topic<{ n: number }>('orders', { groups: ['g'] })
+  const other = topic<{ n: number }>('other', { groups: ['g'] })
+  const producer = broker.producer()
+  for (const each of [orders, other]) await producer.send(each, { n: 1 })
+  const consumer = await broker.having('replay')?.consume(orders, { group: 'h' }, async () => {})
+  const asks: readonly (() => Promise<unknown>)[] = [
+    () => producer.send(orders, { n: 2 }),
+    () => producer.cancel({ id: 'x', topic: 'orders' }),
+    () => broker.consume(orders, { group: 'new' }, async () => {}),
+    () => broker.request(orders, { n: 3 }, { timeoutMs: 60_000 }),
+    async () => consumer?.seek('latest'),
+    () => broker.topics.delete(other),
+    () => broker.store.transaction((tx) => tx.query('SELECT 1')),
+    () => broker.store.transaction(() => producer.send(orders, { n: 4 })),
+  ]
+  await broker.store.transaction(async (tx) => {
+    await tx.query('SELECT 1')
+    for (const ask of asks)
+      await expect(ask()).rejects.toSatisfy(
+        (error) =>
+          isMessagingError(error, 'invalid') && /for ever.*transaction|transaction.*for ever/.test(error.message),
+      )
+    expect((await broker.lag(orders, { group: 'g' })).backlog).toBe(1)
+  })
+  expect(await producer.cancel({ id: 'x', topic: 'orders' })).toBe('unknown')
+  await broker.store.transaction((tx) => tx.query('SELECT 1'))
+  await broker.close()
+})

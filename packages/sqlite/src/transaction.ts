@@ -106,28 +106,43 @@ function bindable(value: unknown): SQLInputValue {
 /** Which flow has which transaction open: a send without `tx` in there would wait for its own end. */
 const flows = new AsyncLocalStorage<{ readonly path: string; readonly open: () => boolean }>()
 
-/** Refuses a write outside the transaction that this very flow holds open on the file. */
-export function refuseInside(path: string): MessagingError | undefined {
+/** Refuses a write outside the transaction that this very flow holds open on the file; `what` would write. */
+export function refuseInside(path: string, what = 'a send without { tx }'): MessagingError | undefined {
   const flow = flows.getStore()
   if (flow === undefined || flow.path !== path || !flow.open()) return undefined
   return new MessagingError(
     'invalid',
-    'this runs inside an open transaction on the same file, which a send without { tx } would wait for for ever; pass { tx }, or send after it',
+    `this runs inside an open transaction on the same file, which ${what} would wait for for ever; pass { tx } where it takes one, or do it after the transaction`,
   )
+}
+
+/** Throws where `what` would wait for the transaction that this very flow holds open. */
+export function mustBeOutside(path: string, what: string): void {
+  const refusal = refuseInside(path, what)
+  if (refusal !== undefined) throw refusal
 }
 
 /** Runs `work` in a transaction that begins at its first use: resolves = commit, throws = roll back. */
 export async function inTransaction<R>(hub: Hub, work: (tx: SqliteTransaction) => Promise<R>): Promise<R> {
   let begun: Promise<HeldTransaction> | undefined
   let over = false
+  const outer = flows.getStore()
   const tx = new SqliteTransaction({
     path: hub.path,
     async work() {
+      if (begun === undefined && outer?.path === hub.path && outer.open())
+        throw new MessagingError(
+          'invalid',
+          'this transaction is within another on the same file, for whose end it would wait for ever; use the tx of that one, or begin after it',
+        )
       begun ??= hub.writer.begin()
       return (await begun).work
     },
   })
-  const flow = { path: hub.path, open: () => begun !== undefined && !over }
+  const flow = {
+    path: hub.path,
+    open: () => !over && (begun !== undefined || (outer?.path === hub.path && outer.open())),
+  }
   try {
     const result = await flows.run(flow, () => work(tx))
     tx.end()
