@@ -18,6 +18,15 @@ export const full = (): Options.Publish => ({
   headers: { 'x-tenant': 'acme', 'x-source': 'shop', 'x-version': '3', 'x-trace': '00-4bf92f3577b34da6' },
 })
 
+/** What names a message, and has it come back where it reaches no queue. */
+export const routed = (): Options.Publish => ({
+  persistent: true,
+  mandatory: true,
+  messageId: '01a1fdaa-2854-7000-b6a1-3dd77d3a2ea5',
+  contentType: 'application/json',
+  appId: 'ph',
+})
+
 /** A quorum queue with nothing else, as whoever tunes by hand would make it. */
 export const rawQueue = async (channel: Channel, namespace: string): Promise<string> => {
   const queue = `${namespace}:orders@bench`
@@ -25,17 +34,34 @@ export const rawQueue = async (channel: Channel, namespace: string): Promise<str
   return queue
 }
 
+/** Where messages are sent to. */
+interface Target {
+  readonly exchange: string
+  readonly key: string
+}
+
+/** The queue itself, by the exchange that every broker has. */
+const straight = (queue: string): Target => ({ exchange: '', key: queue })
+
+/** A topic of its own, to which groups can be bound. */
+const byExchange = async (channel: Channel, namespace: string, queue: string): Promise<Target> => {
+  const target = { exchange: `${namespace}:orders`, key: '0' }
+  await channel.assertExchange(target.exchange, 'direct')
+  await channel.bindQueue(queue, target.exchange, target.key)
+  return target
+}
+
 /** A window of confirms by callback, JSON per message. */
 const publishing = (
   channel: ConfirmChannel,
-  queue: string,
+  { exchange, key }: Target,
   count: number,
   properties: Options.Publish,
 ): Promise<void> =>
   new Promise((resolve, reject) => {
     let [next, confirmed] = [0, 0]
     const one = (): void => {
-      channel.publish('', queue, bytesOf(next++), properties, (error: unknown) => {
+      channel.publish(exchange, key, bytesOf(next++), properties, (error: unknown) => {
         if (error !== null) return reject(error as Error)
         if (++confirmed === count) resolve()
         else if (next < count) one()
@@ -44,17 +70,18 @@ const publishing = (
     for (let i = 0; i < Math.min(callers, count); i++) one()
   })
 
-/** Sends, each confirmed. */
+/** Sends, each confirmed: to the queue, or `routed` by an exchange. */
 export const sentByHand =
-  (count: number, properties: () => Options.Publish): Block =>
+  (count: number, properties: () => Options.Publish, how: 'straight' | 'routed' = 'straight'): Block =>
   (scale) =>
     inNamespace(async (namespace, url) => {
       const connection = await connect(url, { noDelay: true })
       const channel = await connection.createConfirmChannel()
       const queue = await rawQueue(channel, namespace)
-      await publishing(channel, queue, warmUp, properties())
+      const target = how === 'routed' ? await byExchange(channel, namespace, queue) : straight(queue)
+      await publishing(channel, target, warmUp, properties())
       const messages = Math.ceil(count * scale)
-      const sample = await measured(messages, () => publishing(channel, queue, messages, properties()))
+      const sample = await measured(messages, () => publishing(channel, target, messages, properties()))
       await connection.close()
       return sample
     })
@@ -63,7 +90,7 @@ export const sentByHand =
 export const filled = async (url: string, queue: string, count: number): Promise<void> => {
   const connection = await connect(url)
   const channel = await connection.createConfirmChannel()
-  await publishing(channel, queue, count, {
+  await publishing(channel, straight(queue), count, {
     ...lean(),
     messageId: fresh(),
     appId: 'ph',
