@@ -28,6 +28,8 @@ const deadly = {
 setInterval(() => process.send?.('alive'), 100).unref()
 
 const broker = await connect(url, { log: false, namespace })
+// Who hangs before the first sign would never be ended.
+await new Promise((resolve) => process.send?.('alive', resolve))
 const options = {
   group: 'g',
   order: order === 'key' ? 'key' : 'none',

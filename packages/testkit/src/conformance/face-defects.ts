@@ -91,6 +91,11 @@ export const faceDefects: Readonly<Record<string, FaceDefect>> = {
     wrap: (broker) => but(broker, { having: () => undefined }),
     found: ['ending.having'],
   },
+  'scope-overstated': {
+    sentence: 'a store that one process sees calls itself shared',
+    wrap: (broker) => but(broker, { store: but(broker.store, { scope: 'shared' }) }),
+    found: ['ending.rule-24-scope'],
+  },
   'signal-unheard': {
     sentence: 'a consumer does not hear of its signal',
     wrap: (broker) =>
