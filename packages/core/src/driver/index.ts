@@ -82,6 +82,7 @@ export {
   decodePairs,
   encodeHeaders,
   isOwnHeader,
+  letterReasons,
   type WireField,
   wireNames,
 } from './wire.ts'

@@ -180,7 +180,8 @@ function failures(text: string | undefined): readonly Failure[] {
   )
 }
 
-const reasons: ReadonlySet<unknown> = new Set([
+/** Why a message may be a dead letter. */
+export const letterReasons = [
   'rejected',
   'attempts',
   'expired',
@@ -190,7 +191,8 @@ const reasons: ReadonlySet<unknown> = new Set([
   'unroutable',
   'unanswered',
   'parked',
-] satisfies readonly Letter['reason'][])
+] as const satisfies readonly Letter['reason'][]
+const reasons: ReadonlySet<unknown> = new Set(letterReasons)
 
 function letter(text: string | undefined): Letter | undefined {
   const value = parsed(text) as Partial<Record<keyof Letter, unknown>> | undefined | null

@@ -32,19 +32,6 @@ export interface Command {
   readonly run: (broker: Broker, call: Call) => Promise<Answer>
 }
 
-/** Why a message may be a dead letter. */
-export const reasons: readonly DeadLetter['reason'][] = [
-  'rejected',
-  'attempts',
-  'expired',
-  'overflow',
-  'undecodable',
-  'poison',
-  'unroutable',
-  'unanswered',
-  'parked',
-]
-
 const ofLetters = ['topic', 'group', 'id', 'reason'] as const
 
 const line = (letter: DeadLetter): string =>

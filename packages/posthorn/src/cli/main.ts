@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
 import { type DeadLetter, isMessagingError } from '@posthorn/core'
-import { nearest } from '@posthorn/core/driver'
+import { letterReasons, nearest } from '@posthorn/core/driver'
 import { configuration } from '../configuration.ts'
 import { connect } from '../connect.ts'
-import { type Answer, type Call, type Command, commands, reasons, withoutTopic } from './commands.ts'
+import { type Answer, type Call, type Command, commands, withoutTopic } from './commands.ts'
 
 const usage = `posthorn dead-letters list|show|redrive|discard --topic T --group G [--id I] [--reason R] [--limit N] [--rate N] [--beyond-inbox] [--yes]
 posthorn lag --topic T --group G
@@ -91,8 +91,8 @@ function commandOf(name: string, given: Readonly<Record<string, unknown>>): Comm
 }
 
 function reasonOf(text: string): DeadLetter['reason'] {
-  const found = reasons.find((each) => each === text)
-  if (found === undefined) throw new Refused(`--reason is ${text}; give one of ${reasons.join(', ')}`)
+  const found = letterReasons.find((each) => each === text)
+  if (found === undefined) throw new Refused(`--reason is ${text}; give one of ${letterReasons.join(', ')}`)
   return found
 }
 
