@@ -136,6 +136,7 @@ test('what would wait for the end of the transaction in which it is awaited is r
     () => broker.request(orders, { n: 3 }, { timeoutMs: 60_000 }),
     async () => consumer?.seek('latest'),
     () => broker.topics.delete(other),
+    () => broker.store.lock('job', { ttlMs: 1_000, waitMs: 60_000 }, async () => {}),
     () => broker.store.transaction((tx) => tx.query('SELECT 1')),
     () => broker.store.transaction(() => producer.send(orders, { n: 4 })),
   ]
