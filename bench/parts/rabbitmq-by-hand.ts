@@ -24,7 +24,6 @@ export const routed = (): Options.Publish => ({
   mandatory: true,
   messageId: '01a1fdaa-2854-7000-b6a1-3dd77d3a2ea5',
   contentType: 'application/json',
-  appId: 'ph',
 })
 
 /** A quorum queue with nothing else, as whoever tunes by hand would make it. */
@@ -93,7 +92,6 @@ export const filled = async (url: string, queue: string, count: number): Promise
   await publishing(channel, straight(queue), count, {
     ...lean(),
     messageId: fresh(),
-    appId: 'ph',
     contentType: 'application/json',
   })
   await connection.close()

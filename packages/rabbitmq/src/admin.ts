@@ -42,7 +42,7 @@ export function shelfIn(place: ShelfPlace): Shelf {
 /** A message as a letter; undefined where it is another topic's, in the shelf that all topics share. */
 function letterIn(message: Message, { names, topic, group }: ShelfPlace, token: unknown): ShelvedLetter | undefined {
   const from = group === undefined ? undefined : topic
-  const arrival = arrivalOf(message, { names, topic: from, token, counted: false })
+  const arrival = arrivalOf(message, { names, topic: from, token, counted: false, mapped: false })
   if (arrival.topic !== topic) return undefined
   const letter = ownLetter(message) ?? brokersLetter(message, arrival.failures)
   return { token, message: arrival, letter, group }

@@ -9,7 +9,7 @@ import {
   type WireField,
 } from '@posthorn/core/driver'
 import type { Message } from 'amqplib'
-import { mark, type Properties } from './frames.ts'
+import type { Properties } from './frames.ts'
 import type { Names } from './names.ts'
 
 /** Longest property and header name of AMQP. */
@@ -142,10 +142,12 @@ export interface Place {
   readonly token: unknown
   /** Whether the broker counts deliveries: quorum queues do. */
   readonly counted: boolean
+  /** Whether it is somebody else's: ids may mean something else there, and repeat. */
+  readonly mapped: boolean
 }
 
 /** What came from the broker, in our form. Values come from strangers: nothing in them may throw. */
-export function arrivalOf(message: Message, { names, topic, token, counted }: Place): Arrival {
+export function arrivalOf(message: Message, { names, topic, token, counted, mapped }: Place): Arrival {
   const { properties, content, fields } = message
   const raw = textHeaders(properties.headers)
   const decoded = raw === none ? lean : decodePairs(raw)
@@ -177,7 +179,7 @@ export function arrivalOf(message: Message, { names, topic, token, counted }: Pl
     fence: undefined,
     // A channel that dies takes its source along, which core hears of: no signal for each message.
     lost: undefined,
-    foreign: properties.appId !== mark,
+    foreign: mapped || messageId === undefined,
   }
 }
 

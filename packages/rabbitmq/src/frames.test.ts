@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { framesOn, mark, type Outgoing, type Properties } from './frames.ts'
+import { framesOn, type Outgoing, type Properties } from './frames.ts'
 
 /** The encoder of amqplib, which it does not export. */
 interface Definitions {
@@ -31,7 +31,6 @@ const byClient = ({ exchange, key, body, properties }: Outgoing, channel: number
       encodeProperties(BasicProperties, channel, body.length, {
         ...rest,
         deliveryMode: 2,
-        appId: mark,
         ...(expiration === undefined ? {} : { expiration: String(expiration) }),
       }),
     ),
@@ -101,8 +100,8 @@ describe('a publish as bytes', () => {
     expect(frames.take().toString('latin1')).toBe(
       [
         '\x01\x00\x01\x00\x00\x00\x17\x00\x3c\x00\x28\x00\x00\x06orders\x080.orders\x01\xce',
-        '\x02\x00\x01\x00\x00\x00\x50\x00\x3c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x90\xc8',
-        `\x10application/json\x02\x24${messageId}\x00\x00\x00\x00\x6a\xb1\x3b\x80\x02ph\xce`,
+        '\x02\x00\x01\x00\x00\x00\x4d\x00\x3c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x90\xc0',
+        `\x10application/json\x02\x24${messageId}\x00\x00\x00\x00\x6a\xb1\x3b\x80\xce`,
         '\x03\x00\x01\x00\x00\x00\x02{}\xce',
       ].join(''),
     )

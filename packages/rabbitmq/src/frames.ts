@@ -1,9 +1,6 @@
 // `basic.publish` as bytes: its method, the properties and the body of AMQP 0-9-1, one message behind the other.
 
-/** Property by which we know our own messages, since the lean ones have no header of ours. */
-export const mark = 'ph'
-
-/** What goes before the body, besides what is the same for every message of ours: persistent, mandatory, marked. */
+/** What goes before the body, besides what is the same for every message of ours: persistent, mandatory. */
 export interface Properties {
   contentType?: string
   headers?: Readonly<Record<string, string | true>>
@@ -137,7 +134,7 @@ export function framesOn(channel: number, frameMax: number): Frames {
   /** Flags and values, in the order of the protocol. */
   const putProperties = (given: Properties, from: number): number => {
     const { contentType, headers, priority, correlationId, replyTo, expiration, messageId, timestamp } = given
-    let flags = 0x1008 // delivery-mode, app-id
+    let flags = 0x1000 // delivery-mode
     let at = from + 2
     if (contentType !== undefined) {
       flags |= 0x8000
@@ -174,7 +171,6 @@ export function framesOn(channel: number, frameMax: number): Frames {
       put32(timestamp % 0x1_0000_0000, at + 4)
       at += 8
     }
-    at = putShort('mark', mark, at)
     bytes[from] = flags >>> 8
     bytes[from + 1] = flags
     return at

@@ -72,7 +72,6 @@ it('writes the same past amqplib as through it', async () => {
     expect(properties).toMatchObject({
       ...all[i]?.properties,
       deliveryMode: 2,
-      appId: 'ph',
       ...(i === 2 ? { expiration: '60000' } : {}),
     })
   }

@@ -1,5 +1,5 @@
 import type { ConfirmChannel } from 'amqplib'
-import { framesOn, mark, type Outgoing } from './frames.ts'
+import { framesOn, type Outgoing } from './frames.ts'
 
 /** Where the messages of a channel go. */
 export interface Outlet {
@@ -45,7 +45,7 @@ function publishing(channel: ConfirmChannel, drained: () => void): Outlet {
   return {
     write({ exchange, key, body, properties }) {
       const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-      return channel.publish(exchange, key, bytes, { ...properties, persistent: true, mandatory: true, appId: mark })
+      return channel.publish(exchange, key, bytes, { ...properties, persistent: true, mandatory: true })
     },
     flush: () => true,
   }

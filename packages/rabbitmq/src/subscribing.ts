@@ -91,6 +91,7 @@ function tapsOf(
       prefetch: Math.min(65_535, Math.max(1, prefetch)),
       topic: 'pattern' in source ? undefined : source.name,
       counted: mode === 'shared' && !mapped && settings.queueType === 'quorum',
+      mapped,
       single: mode === 'shared' && order !== 'none',
       own: mode !== 'shared' && consume === undefined,
       ...(consume === undefined ? {} : { consume }),

@@ -50,6 +50,8 @@ export interface TapOptions {
   /** Of everything in the queue; undefined where the routing key tells. */
   readonly topic: string | undefined
   readonly counted: boolean
+  /** Whether the queue is of a topic that is somebody else's. */
+  readonly mapped: boolean
   readonly single: boolean
   /** Whether the queue ends with it. */
   readonly own: boolean
@@ -103,10 +105,10 @@ export async function openTap(options: TapOptions): Promise<Tap> {
     open.add(tag)
     highest = tag
     const token: Token = { tap, tag, arrival: undefined }
-    token.arrival = arrivalOf(message, { names, topic, counted, token })
+    token.arrival = arrivalOf(message, { names, topic, counted, mapped, token })
     options.arrived(token.arrival)
   }
-  const { names, topic, counted } = options
+  const { names, topic, counted, mapped } = options
 
   const tap: Tap = {
     queue,

@@ -237,7 +237,7 @@ function named(by: IdempotentOptions['by']): (delivery: Delivery) => string {
     if (arrival?.foreign === true && arrival.position === undefined)
       throw new MessagingError(
         'invalid',
-        `message ${delivery.id} comes from a stranger and has no position, so its id may repeat; say idempotent({ by })`,
+        `message ${delivery.id} may share its id with another, since it lies in somebody else's queue or came without one; say idempotent({ by }) for topic ${delivery.topic}`,
       )
     return delivery.id
   }

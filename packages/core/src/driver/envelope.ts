@@ -75,6 +75,6 @@ export interface Arrival extends Envelope {
   readonly fence: bigint | undefined
   /** Tells when the broker takes the delivery back: a lost lease, a rebalance. Shared by what is taken back together. */
   readonly lost: Loss | undefined
-  /** Where no sender of ours put headers: `idempotent()` then asks for `by` if the id is not stable. */
+  /** Whether its id may repeat, since no sender gave it, or nobody knows what it means there: without a `position`, `idempotent()` asks for `by`. */
   readonly foreign: boolean
 }
