@@ -15,6 +15,8 @@ export interface Subscribed {
   readonly store: Store | undefined
   readonly clock: Clock
   readonly traits: Traits
+  /** Whether ids of its messages may repeat and nothing else tells them apart: the topic is somebody else's, and a queue has no positions. */
+  readonly idsMayRepeat: boolean
   readonly guarantee: Guarantee
   readonly order: Ordering
   readonly window: number

@@ -3,17 +3,15 @@ import { continueNode, ensure, freezeNode, killNode, portsOfNode, startNode } fr
 import type { Adapter } from '@posthorn/core'
 import { faultProxy } from '@posthorn/testkit'
 import { conformance } from '@posthorn/testkit/conformance'
-import { Kafka, logLevel } from 'kafkajs'
 import { afterAll } from 'vitest'
 import { kafka } from '../src/index.ts'
+import { kafkajsOn } from './foreign-client.ts'
 import { removeTopics } from './topics.ts'
 
 const direct = new URL(await ensure('kafka')).host
 const { proxied, proxy: listen } = portsOfNode('kafka')
 const proxy = await faultProxy({ to: { host: '127.0.0.1', port: proxied as number }, listen: listen as number })
 afterAll(() => proxy.close())
-
-const raw = new Kafka({ brokers: [direct], logLevel: logLevel.NOTHING })
 
 for (const client of ['kafkajs', 'platformatic'] as const)
   conformance({
@@ -38,21 +36,5 @@ for (const client of ['kafkajs', 'platformatic'] as const)
         return async () => continueNode('kafka')
       },
     },
-    foreign: {
-      async prepare(namespace) {
-        const topic = `${namespace}-theirs`
-        const admin = raw.admin()
-        await admin.connect()
-        await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true })
-        await admin.disconnect()
-        return { topic }
-      },
-      async publish(on, body, headers) {
-        const producer = raw.producer()
-        await producer.connect()
-        const message = { value: Buffer.from(body), headers: { ...headers } }
-        await producer.send({ topic: (on as { topic: string }).topic, messages: [message] })
-        await producer.disconnect()
-      },
-    },
+    foreign: kafkajsOn(direct),
   })

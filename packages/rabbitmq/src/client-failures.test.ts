@@ -250,6 +250,7 @@ describe('consuming', () => {
       prefetch: 1,
       topic: topic.name,
       counted: true,
+      mapped: false,
       single: false,
       own: false,
       arrived: () => {},

@@ -9,7 +9,7 @@ conformance({
   name: 'memory',
   adapter: () => memory(),
   pass: (adapter, ms) => (planOf(adapter).clock as Clock & { advance(ms: number): Promise<void> }).advance(ms),
-  parts: { openKeeper, inbox: () => idempotent(), slots },
+  parts: { openKeeper, inbox: idempotent, slots },
   quietMs: 30,
   concurrency: 24,
   chapters: (chapter) => chapter.layer === 'broker',

@@ -68,6 +68,7 @@ export function idempotent(options: IdempotentOptions = {}): ConsumeExtension {
   const own =
     table === undefined ? undefined : ownTable(table, by === undefined ? nameOf : (each) => nameOf(each).slice(3))
   const choice = (subscribed: Subscribed): { readonly parts: StoreParts; readonly kind: 'transaction' | 'claim' } => {
+    if (by === undefined && subscribed.idsMayRepeat) throw nameless(subscribed)
     const parts = storeParts(options.store ?? subscribed.store)
     return { parts, kind: mode ?? (parts.transaction === undefined ? 'claim' : 'transaction') }
   }
@@ -218,6 +219,14 @@ function storeParts(store: Store | undefined): StoreParts {
       "idempotent() needs a store that remembers; give connect() one, such as store: 'sqlite:./data/app.db'",
     )
   return partsOf(store)
+}
+
+/** Whoever starts on such a topic is told at once, not by each message. */
+function nameless({ broker, topic, group }: Subscribed): MessagingError {
+  return new MessagingError(
+    'invalid',
+    `idempotent() in group '${group}' of ${topic}: the topic is somebody else's and a queue of ${broker} has no positions, so two messages may share an id; add idempotent({ by }) to \`use\` and name the business event`,
+  )
 }
 
 /** By the user's own word, or by the message's id where that is the same on every delivery. */

@@ -9,7 +9,7 @@ seededDefects(
     name: 'memory',
     adapter: () => memory(),
     pass: (adapter, ms) => (planOf(adapter).clock as Clock & { advance(ms: number): Promise<void> }).advance(ms),
-    parts: { openKeeper, inbox: () => idempotent() },
+    parts: { openKeeper, inbox: idempotent },
     patienceMs: 2_000,
     quietMs: 30,
   },

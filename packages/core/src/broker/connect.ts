@@ -21,6 +21,7 @@ import { MessagingError } from '../errors.ts'
 import type { Broker } from '../face/broker.ts'
 import type { Adapter, ConnectOptions, Need } from '../face/connecting.ts'
 import type { ConsumeExtension, SendExtension } from '../face/extending.ts'
+import type { Delivery } from '../face/handling.ts'
 import type { Producer } from '../face/sending.ts'
 import type { Store } from '../face/stores.ts'
 import { noneUnsent } from '../producing/flushing.ts'
@@ -38,8 +39,8 @@ import { relayed, topicBook } from './topic-book.ts'
 export interface Parts {
   /** From @posthorn/reliability: outbox, schedule, half messages, parked keys, spool. */
   readonly openKeeper?: OpenKeeper | undefined
-  /** `idempotent()`, for `exactly-once-effects`. */
-  readonly inbox?: (() => ConsumeExtension) | undefined
+  /** `idempotent`, for `exactly-once-effects`. */
+  readonly inbox?: ((options?: { readonly by?: (delivery: Delivery) => string }) => ConsumeExtension) | undefined
   /** For `concurrency: { group }`. */
   readonly slots?: ((max: number) => ConsumeExtension) | undefined
   /** The adapter whose store a URL names. */

@@ -41,7 +41,7 @@ export interface Runtime {
   readonly keeper: Keeper | undefined
   /** Of a producer whose messages are part of a transaction of the broker: by which guarantee. It has no keeper, whatever store there is. */
   readonly within?: 'exactly-once-sends' | undefined
-  /** `idempotent()`, where somebody brought it: what `exactly-once-effects` adds by itself. */
+  /** `idempotent`, where somebody brought it: what `exactly-once-effects` adds by itself. */
   readonly inbox: (() => ConsumeExtension) | undefined
   /** What limits a group to so many handlers at once, where somebody brought it. */
   readonly slots: ((max: number) => ConsumeExtension) | undefined

@@ -233,6 +233,11 @@ function ranked(use: readonly ConsumeExtension[]): readonly ConsumeExtension[] {
   return [...use].sort((a, b) => rank(b) - rank(a))
 }
 
+/** A member of a group reads a queue where nothing keeps a history; what each reads for itself may be a stream, whose messages tell for themselves. */
+function idsMayRepeat({ traits, specOf }: Runtime, { parts, source, mode }: Settings): boolean {
+  return parts !== undefined && mode === 'shared' && !traits.history && specOf(source as AnyTopic).on !== undefined
+}
+
 /** What an extension of ours may know. */
 export function subscribed(
   runtime: Runtime,
@@ -247,6 +252,7 @@ export function subscribed(
     store: runtime.store,
     clock: runtime.clock,
     traits: runtime.traits,
+    idsMayRepeat: idsMayRepeat(runtime, settings),
     guarantee: settings.guarantee,
     order: settings.order,
     window: settings.window,

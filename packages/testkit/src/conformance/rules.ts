@@ -17,7 +17,7 @@ export const rules: Readonly<Record<number, readonly string[]>> = {
   10: ['timing.rule-10-cancel', 'timing.rule-10-too-late', 'timing.cancel-in-a-transaction', 'cancel.race'],
   11: ['patterns.rule-11-half-message', 'patterns.rule-11-check-back'],
   12: ['patterns.rule-12-commits-on-ack'],
-  13: ['patterns.rule-13-inbox', 'joining.read'],
+  13: ['patterns.rule-13-inbox', 'joining.read', 'joining.rule-13-by', 'joining.rule-13-needs-by'],
   14: [
     'failing.attempts',
     'failing.tries-survive',

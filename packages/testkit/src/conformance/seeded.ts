@@ -32,9 +32,11 @@ export const seeds = {
     'patterns.rule-19-park': { store: 'range-backwards' },
     'patterns.rule-23-seek': { store: 'once-always' },
   },
-  /** Needs a client that is not ours. */
+  /** Needs a client that is not ours, and what the umbrella adds. */
   'other clients': {
     'joining.read': { driver: 'lose-received', place: always },
+    'joining.rule-13-by': { store: 'once-always' },
+    'joining.rule-13-needs-by': { face: 'takes-invalid', says: /was not refused/ },
   },
   /** Needs a broker to which faults can be done. */
   faults: {
@@ -69,10 +71,17 @@ async function found(scenario: Scenario, harness: Harness, seed: Wrong): Promise
   const outcome = await runScenario(
     scenario,
     'store' in seed
-      ? harnessWith(harness, (adapter: Adapter) => withStoreDefect(adapter, seed.store))
+      ? withStores(harness, (adapter) => withStoreDefect(adapter, seed.store))
       : { ...harness, face: faceDefects[seed.face]?.wrap },
   )
   if (outcome.outcome !== 'failed') return { killed: false, because: `it ${outcome.outcome}` }
   if (outcome.inSetUp) return { killed: false, because: `its set-up failed: ${String(outcome.error)}` }
   return { killed: true, error: outcome.error }
+}
+
+/** The store is the adapter's own, or stands beside it. */
+function withStores(harness: Harness, change: (adapter: Adapter) => Adapter): Harness {
+  const { store } = harness
+  if (store === undefined) return harnessWith(harness, change)
+  return { ...harness, store: (namespace) => change(store(namespace)) }
 }

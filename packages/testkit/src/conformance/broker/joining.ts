@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { bytes, topic } from '@posthorn/core'
-import { broker, calls } from '../broker-stage.ts'
-import type { Chapter } from '../scenario.ts'
+import { bytes, type Delivery, type Topic, topic } from '@posthorn/core'
+import { broker, calls, refused } from '../broker-stage.ts'
+import type { Foreign } from '../harness.ts'
+import type { Chapter, Scenario } from '../scenario.ts'
+import type { Stage } from '../stage.ts'
 
 /** Messages of others. */
 export const joining: Chapter = {
@@ -13,20 +15,14 @@ export const joining: Chapter = {
       says: 'a message that another client wrote is handled: its body, its headers, an id that is the same on redelivery',
       needs: ['a foreign client'],
       run: async (stage) => {
-        const foreign = stage.harness.foreign
-        assert.ok(foreign !== undefined)
-        const on = await foreign.prepare(stage.namespace)
-        const legacy = topic<Uint8Array>(stage.name('legacy'), {
-          codec: bytes,
-          on: { [stage.harness.name]: on } as never,
-        })
+        const { theirs, publish } = await theirsOn(stage)
         const one = await broker(stage)
         const seen = calls<Uint8Array>(stage, (_, nth) => {
           if (nth === 1) throw new Error('once more')
           return undefined
         })
-        await one.consume(legacy, { group: 'g', order: 'none' }, seen.handler)
-        await foreign.publish(on, Buffer.from('hello'), { colour: 'blue' })
+        await one.consume(theirs, { group: 'g', order: 'none' }, seen.handler)
+        await publish('hello', { colour: 'blue' })
         await seen.reached(2)
         const [first, second] = seen.all
         assert.equal(Buffer.from(first?.body ?? []).toString(), 'hello')
@@ -35,5 +31,72 @@ export const joining: Chapter = {
         assert.ok((first?.id ?? '') !== '')
       },
     },
+    {
+      id: 'joining.rule-13-by',
+      says: "rule 13: two copies of another client's message have one effect where idempotent({ by }) names the event",
+      ...onTheirs(async (stage, inbox) => {
+        const { theirs, publish } = await theirsOn(stage)
+        const one = await broker(stage)
+        const seen = calls<Uint8Array>(stage)
+        await one.consume(theirs, { group: 'g', order: 'none', use: [inbox({ by: eventOf })] }, seen.handler)
+        for (const event of ['a', 'a', 'b']) await publish('same', { event })
+        await seen.reached(2)
+        await seen.noMore()
+        assert.deepEqual(seen.all.map(eventOf).sort(), ['a', 'b'])
+      }),
+    },
+    {
+      id: 'joining.rule-13-needs-by',
+      says: "rule 13: without `by`, idempotent() on another's topic is refused at consume() where no position tells equal messages apart; elsewhere it handles each",
+      ...onTheirs(async (stage, inbox) => {
+        const { theirs, publish } = await theirsOn(stage)
+        const one = await broker(stage)
+        const seen = calls<Uint8Array>(stage)
+        const start = () => one.consume(theirs, { group: 'g', order: 'none', use: [inbox()] }, seen.handler)
+        if (!stage.traits.history) {
+          await refused('invalid', start, /idempotent\(\{ by \}\)/)
+          const effects = { group: 'g', order: 'none', guarantee: 'exactly-once-effects' } as const
+          await refused('invalid', () => one.consume(theirs, effects, seen.handler), /idempotent\(\{ by \}\)/)
+          return
+        }
+        await start()
+        for (let copy = 0; copy < 2; copy++) await publish('same', {})
+        await seen.reached(2)
+        await seen.noMore()
+      }),
+    },
   ],
+}
+
+type Inbox = NonNullable<NonNullable<Stage['harness']['parts']>['inbox']>
+
+const eventOf = ({ headers }: Delivery): string => headers['event'] ?? ''
+
+/** What needs an inbox on a topic that somebody else owns. */
+function onTheirs(run: (stage: Stage, inbox: Inbox) => Promise<void>): Pick<Scenario, 'needs' | 'run' | 'refused'> {
+  return {
+    needs: ['a foreign client', 'an inbox', 'a store'],
+    run: async (stage) => {
+      const inbox = stage.harness.parts?.inbox
+      assert.ok(inbox !== undefined)
+      await run(stage, inbox)
+    },
+    refused: async (stage) => {
+      const { theirs } = await theirsOn(stage)
+      const one = await broker(stage)
+      const effects = { group: 'g', order: 'none', guarantee: 'exactly-once-effects' } as const
+      await refused('unsupported', () => one.consume(theirs, effects, async () => {}))
+    },
+  }
+}
+
+/** A topic that another client owns and writes to. */
+async function theirsOn(stage: Stage): Promise<{
+  readonly theirs: Topic<Uint8Array>
+  readonly publish: (body: string, headers: Readonly<Record<string, string>>) => Promise<void>
+}> {
+  const foreign = stage.harness.foreign as Foreign
+  const on = await foreign.prepare(stage.namespace)
+  const theirs = topic<Uint8Array>(stage.name('legacy'), { codec: bytes, on: { [stage.harness.name]: on } as never })
+  return { theirs, publish: (body, headers) => foreign.publish(on, Buffer.from(body), headers) }
 }
