@@ -19,6 +19,7 @@ import { codecRule } from './codec/rule.ts'
 import type { GroupSpec } from './driver/seam.ts'
 import { MessagingError } from './errors.ts'
 import type { AnySchema, Filter, TopicGroup, TopicOptions } from './face/messages.ts'
+import { canonicalFilter } from './filter/canonical.ts'
 
 /** Most lanes: more is no broker's measure, and every lane is a queue on some. */
 const mostPartitions = 1_024
@@ -124,9 +125,18 @@ export function groupsOf(call: string, groups: unknown, order: GroupSpec['order'
       if (names.has(group.name))
         throw new MessagingError('invalid', `${call}: groups has ${show(group.name)} twice; leave one out`)
       names.add(group.name)
-      return Object.freeze({ name: group.name, order: group.order ?? order, filter: group.filter })
+      const filter = group.filter === undefined ? undefined : filterOf(`${call} ${at}`, group.filter)
+      return Object.freeze({ name: group.name, order: group.order ?? order, filter })
     }),
   )
+}
+
+function filterOf(call: string, filter: Filter): Filter {
+  try {
+    return canonicalFilter(filter)
+  } catch (error) {
+    throw new MessagingError('invalid', `${call}: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 /** Whether a filter has its form; what its SQL means is the filter's own affair. */

@@ -79,6 +79,7 @@ test('what is wrong is refused and named', () => {
     [{ groups: [{ order: 'key' }] }, 'name is undefined'],
     [{ groups: [{ name: 'a', filter: { tag: 'x', sql: 'y' } }] }, 'filter is an object; give one of { tag'],
     [{ groups: [{ name: 'a', filter: { headers: { a: 5 } } }] }, 'filter is an object'],
+    [{ groups: [{ name: 'a', filter: { sql: 'price >' } }] }, 'topic("t") groups[0]: filter.sql: expected a name'],
     [{ groups: [5] }, 'groups[0] is 5; give a name or { name, order, filter }'],
     [{ codec: {} }, 'codec is an object; give a codec, such as json'],
     [{ schema: {} }, 'schema is an object; give a Standard Schema'],

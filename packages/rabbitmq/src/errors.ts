@@ -42,7 +42,7 @@ function codeOf(error: unknown): ErrorCode {
 /** The broker's own words without the client's wrapping. */
 function sentence(error: unknown): string {
   const text = describe(error)
-  return /with message "([^"]+)"/.exec(text)?.[1] ?? text
+  return /with message "(.+)"/s.exec(text)?.[1] ?? text
 }
 
 /** A conflict between what is asked for and what the broker has: `invalid` with both values and the way out. */

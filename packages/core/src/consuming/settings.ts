@@ -7,6 +7,7 @@ import { type Inner, innerOf, type RetryPolicy, type Subscribed } from '../exten
 import type { ConsumeExtension } from '../face/extending.ts'
 import type { Guarantee, HandleOptions, SubscribeOptions } from '../face/handling.ts'
 import type { AnyTopic, Filter, Ordering, Source } from '../face/messages.ts'
+import { canonicalFilter } from '../filter/canonical.ts'
 import { compileFilter, type Filterable } from '../filter/index.ts'
 import { isPattern } from '../pattern.ts'
 import { defaultRetry } from '../retry.ts'
@@ -98,10 +99,12 @@ export function settle(
   const order = asked.order ?? known?.order ?? (parts?.key === undefined ? 'none' : 'key')
   const partitions = parts === undefined ? undefined : runtime.specOf(source as AnyTopic).partitions
   if (order === 'topic') checkOneLane(call, name, partitions)
-  if (known !== undefined && mode === 'shared' && over.replay !== true) checkNamedGroup(call, name, known, asked)
-  const filter = asked.filter ?? known?.filter
+  // Read in any case: one that cannot be is refused here, whoever applies it.
+  const own = asked.filter === undefined ? undefined : canonicalFilter(asked.filter)
+  if (known !== undefined && mode === 'shared' && over.replay !== true)
+    checkNamedGroup(call, name, known, { order: asked.order, filter: own })
+  const filter = own ?? known?.filter
   const concurrency = concurrencyOf(asked, order)
-  const compiled = filter === undefined ? undefined : filtered(filter)
   const use = [...runtime.consumeUse, ...groupLimit(runtime, asked), ...(asked.use ?? [])]
   const newest = use.map((each) => innerOf(each).newest).findLast((each) => each !== undefined)
   const settings: Settings = {
@@ -117,8 +120,7 @@ export function settle(
     concurrency,
     from: fromOf(asked.from),
     filter,
-    // Compiled in any case: one that cannot be read is refused here, whoever applies it.
-    matches: runtime.traits.filter ? undefined : compiled,
+    matches: filter === undefined || runtime.traits.filter ? undefined : compileFilter(filter),
     guarantee: asked.guarantee ?? 'at-least-once',
     policy: policyOf(use, configured),
     onFailure: asked.onFailure ?? 'skip',
@@ -216,15 +218,6 @@ function fromOf(from: Asked['from']): From {
     return { time }
   }
   return from
-}
-
-function filtered(filter: Filter): (message: Filterable) => boolean {
-  try {
-    return compileFilter(filter)
-  } catch (cause) {
-    if (cause instanceof MessagingError) throw cause
-    throw new MessagingError('invalid', `the filter cannot be read: ${(cause as Error).message}`, { cause })
-  }
 }
 
 /** By rank, the highest outside; equal ranks stay as they were given. */

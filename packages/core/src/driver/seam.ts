@@ -138,6 +138,7 @@ export interface TopicSpec {
 export interface GroupSpec {
   readonly name: string
   readonly order: Ordering
+  /** In core's one form for all that say the same: members agree where the text is equal. */
   readonly filter: Filter | undefined
 }
 export interface PatternSpec {
@@ -163,7 +164,7 @@ export interface Subscription {
   readonly window: number
   readonly from: From
   readonly to?: From | undefined
-  /** Applied by core too, unless the traits' `filter` says the driver does. */
+  /** As `GroupSpec.filter`. Applied by core, unless the traits' `filter` says the driver does. */
   readonly filter: Filter | undefined
   /** The broker took something from us, or a position is gone. */
   readonly report: (event: SourceEvent) => void

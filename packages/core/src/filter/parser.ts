@@ -19,7 +19,20 @@ interface Reader {
   arithmetic: number
 }
 
-const keywords = new Set(['AND', 'OR', 'NOT', 'LIKE', 'ESCAPE', 'BETWEEN', 'IN', 'IS', 'NULL', 'TRUE', 'FALSE'])
+/** Words of the language itself; a header of such a name stands in quotes. */
+export const keywords: ReadonlySet<string> = new Set([
+  'AND',
+  'OR',
+  'NOT',
+  'LIKE',
+  'ESCAPE',
+  'BETWEEN',
+  'IN',
+  'IS',
+  'NULL',
+  'TRUE',
+  'FALSE',
+])
 const comparisons: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>='] satisfies Comparison[])
 
 /** Reads a selector; throws `invalid` with the position and what was expected there. */

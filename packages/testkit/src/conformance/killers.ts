@@ -310,6 +310,9 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   'reuse-buffers': {
     own: ['receive.bodies-stay'],
   },
+  'reword-filter': {
+    own: ['grouping.rule-20-agreement'],
+  },
   'seek-nothing': {
     own: ['seek.back', 'seek.to-the-end', 'selecting.seek'],
   },

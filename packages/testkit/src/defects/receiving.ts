@@ -96,6 +96,12 @@ export const receiving = {
   'own-group-each': opening('each member of a group reads as a group of its own', always, ({ mode, group, member }) =>
     mode === 'shared' ? { group: `${group}-${member}` } : undefined,
   ),
+  'reword-filter': opening(
+    'each member of a group words the filter of the group in its own way',
+    always,
+    ({ filter, member }) =>
+      filter !== undefined && 'sql' in filter ? { filter: { sql: `${filter.sql} OR '${member}' = ''` } } : undefined,
+  ),
   'ignore-window': opening('the window has no effect', always, () => ({ window: 1_000_000 })),
   'start-at-latest': opening('a new group starts at the end', always, ({ from }) =>
     from === 'latest' ? undefined : { from: 'latest' },

@@ -98,12 +98,25 @@ export const ordering: Chapter = {
     },
     {
       id: 'grouping.rule-20-agreement',
-      says: 'rule 20: a member that reads its group in another order is refused, with both values',
+      says: 'rule 20: a member that reads its group in another order, or by another filter, is refused, with both values; how a filter is written does not matter',
       run: async (stage) => {
         const [one, two] = [await broker(stage), await broker(stage)]
         const orders = topicFor<string>(stage, { key: () => 'k', groups: [] })
         await one.consume(orders, { group: 'g', order: 'key' }, async () => {})
         await refused('invalid', () => two.consume(orders, { group: 'g', order: 'none' }, async () => {}), /key.*none/s)
+        const sql = { sql: "price > 10 AND region = 'eu'" }
+        const read = topicFor<string>(stage, { groups: [] })
+        await one.consume(read, { group: 'g', filter: sql }, async () => {})
+        await two.consume(read, { group: 'g', filter: { sql: "price>10  and region='eu'" } }, async () => {})
+        const other = { tag: 'paid' }
+        await refused(
+          'invalid',
+          () => two.consume(read, { group: 'g', filter: other }, async () => {}),
+          /(?=.*price).*paid/s,
+        )
+        const headers = { region: 'eu', kind: 'a' }
+        const named = topicFor<string>(stage, { groups: [{ name: 'g', filter: { headers } }] })
+        await one.consume(named, { group: 'g', filter: { headers: { kind: 'a', region: 'eu' } } }, async () => {})
       },
     },
     {
