@@ -166,13 +166,18 @@ export function sendingRig(options: RigOptions = {}): Rig {
 }
 
 /** An adapter whose broker has nothing but sources; on the machine's clock unless another is given. */
-export function sourcesOnly(name: string, open: Driver['open'], clock?: Clock): Adapter {
+export function sourcesOnly(
+  name: string,
+  open: Driver['open'],
+  clock?: Clock,
+  declare: Driver['declare'] = async () => {},
+): Adapter {
   const not = (): never => {
     throw new Error('not of this test')
   }
   const driver: Driver = {
     client: undefined,
-    declare: async () => {},
+    declare,
     send: not,
     open,
     shelf: not,

@@ -2,26 +2,36 @@ import { reconnectPause } from '../driver/backoff.ts'
 import type { Clock } from '../driver/clock.ts'
 import { isMessagingError } from '../errors.ts'
 
+/** How long the broker may be away when something begins. What has several steps has one for all of them. */
 export interface Patience {
   readonly clock: Clock
-  /** How long the broker may be away when something begins: as long as connecting may take. */
-  readonly connectTimeoutMs: number
+  readonly until: number
 }
 
-/** Tries again, with back-off, what fails because the broker is away; after the patience, or an abort, with its last error. */
+/** One that begins now: as long as connecting may take. */
+export function patience({
+  clock,
+  connectTimeoutMs,
+}: {
+  readonly clock: Clock
+  readonly connectTimeoutMs: number
+}): Patience {
+  return { clock, until: clock.now() + connectTimeoutMs }
+}
+
+/** Tries again, with back-off, what fails because the broker is away; when the patience is over, or after an abort, with its last error. */
 export async function patiently<T>(
-  { clock, connectTimeoutMs }: Patience,
+  { clock, until }: Patience,
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
-  const until = clock.now() + connectTimeoutMs
   for (let attempt = 1; ; attempt++) {
     try {
       return await work()
     } catch (error) {
-      if (!isMessagingError(error, 'unavailable', 'timeout', 'throttled') || signal.aborted || clock.now() >= until)
-        throw error
-      if (!(await reconnectPause(clock, attempt, signal))) throw error
+      const leftMs = until - clock.now()
+      if (!isMessagingError(error, 'unavailable', 'timeout', 'throttled') || signal.aborted || leftMs <= 0) throw error
+      if (!(await reconnectPause(clock, attempt, signal, leftMs))) throw error
     }
   }
 }

@@ -7,7 +7,7 @@ import { isPattern } from '../pattern.ts'
 import type { Relay } from '../producing/relay.ts'
 import { overridden, type TopicOverride, topicParts, topicSpec } from '../topic.ts'
 import type { KeeperContext } from './keeper.ts'
-import { patiently } from './patience.ts'
+import { patience, patiently } from './patience.ts'
 import type { Declared, Runtime } from './runtime.ts'
 
 /**
@@ -84,7 +84,7 @@ export function topicBook(
     strange.delete(name)
   }
   const make = (spec: TopicSpec, signal: AbortSignal): Promise<void> =>
-    patiently({ clock, connectTimeoutMs }, signal, () => driver.declare(spec, signal))
+    patiently(patience({ clock, connectTimeoutMs }), signal, () => driver.declare(spec, signal))
   const declare: Runtime['declare'] = async (topic, signal, tx) => {
     const entry = known(topic)
     const { spec } = entry

@@ -1,4 +1,4 @@
-import { patiently } from '../broker/patience.ts'
+import { patience, patiently } from '../broker/patience.ts'
 import type { Runtime } from '../broker/runtime.ts'
 import { compose } from '../compose.ts'
 import type { Clock } from '../driver/clock.ts'
@@ -48,6 +48,7 @@ export async function startEngine(
   handler: Chain | BatchHandler,
   to?: Subscription['to'],
 ): Promise<Engine> {
+  const budget = patience(runtime)
   const spec = await runtime.resolve(settings.source, settings.signal ?? runtime.closing)
   const subscription = subscriptionOf(runtime, settings, spec, to)
   let failure: unknown
@@ -84,7 +85,7 @@ export async function startEngine(
     idle: () => bench.idle(),
   })
   const given = settings.signal ?? runtime.closing
-  await patiently(runtime, AbortSignal.any([given, runtime.closing]), () => intake.open())
+  await patiently(budget, AbortSignal.any([given, runtime.closing]), () => intake.open())
   intake.stopping.addEventListener('abort', () => batch?.stop(), { once: true })
   watch(runtime, settings, bench, intake)
   const rest = resting(intake)

@@ -142,6 +142,25 @@ it('one that begins while the broker is away has the patience that connecting ha
   await rig.broker.close()
 })
 
+it('the patience of one that begins is one, for its topic and for its source together, and ends on time', async () => {
+  const clock = manualClock()
+  const begin = clock.now()
+  const away = async (): Promise<never> => Promise.reject(gone)
+  const adapter = sourcesOnly('away', away, clock, async () => {
+    if (clock.now() < begin + 8_000) throw gone
+  })
+  const one = await connectAdapter(adapter, { log: false })
+  let endedAfterMs: number | undefined
+  const inVain = one.consume(orders, { group: 'g' }, async () => {})
+  inVain.catch(() => {
+    endedAfterMs = clock.now() - begin
+  })
+  await clock.advance(30_000)
+  await expect(inVain).rejects.toBe(gone)
+  expect(endedAfterMs).toBe(10_000)
+  await one.close()
+})
+
 it('one that begins while the broker is away ends with its signal, or with the broker', async () => {
   const clock = manualClock()
   const rig = await broker(clock)
