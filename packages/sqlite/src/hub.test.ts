@@ -1,3 +1,4 @@
+import { isMessagingError } from '@posthorn/core'
 import { expect, test } from 'vitest'
 import { connected, freshPath, message, never, topicOf } from '../test/stage.ts'
 import { hubOf } from './hub.ts'
@@ -36,4 +37,14 @@ test('a read between two sends does not hide that another connection sent meanwh
   expect(await mine.send([message('t', 'c')], { signal: never })).toEqual([{ ok: true, position: '3' }])
   await other.release()
   await mine.close()
+})
+
+test('what is asked of a file after its end is refused as closed, also where others of this process have it open', async () => {
+  const path = freshPath()
+  const [first, second] = await Promise.all([0, 1].map(() => hubOf(settingsOf(path), 1_000)))
+  await first?.release()
+  await expect(first?.read(() => 1)).rejects.toSatisfy((error) => isMessagingError(error, 'closed'))
+  expect(await second?.read(() => 1)).toBe(1)
+  await second?.release()
+  await expect(second?.read(() => 1)).rejects.toThrow(`the SQLite file ${path} is closed`)
 })

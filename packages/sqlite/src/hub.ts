@@ -1,6 +1,6 @@
 import type { MessagingError } from '@posthorn/core/driver'
 import { durableLog } from './durable.ts'
-import { isBusy, translated } from './errors.ts'
+import { closed, isBusy, translated } from './errors.ts'
 import { canonical, type OpenFile, openFile } from './file.ts'
 import type { SqliteSettings } from './options.ts'
 import { watchPresence } from './presence.ts'
@@ -73,7 +73,10 @@ export async function hubOf(settings: SqliteSettings, timeoutMs: number): Promis
       writer,
       wake,
       reader: file.reader,
-      read: (work) => (hub.refusal === undefined ? reading(file, work) : Promise.reject(hub.refusal)),
+      read(work) {
+        const refusal = released === undefined ? hub.refusal : closed(`the SQLite file ${path}`)
+        return refusal === undefined ? reading(file, work) : Promise.reject(refusal)
+      },
       release: () => (released ??= release()),
     }
   } catch (error) {

@@ -9,7 +9,7 @@ import { mustBeOutside } from './transaction.ts'
 /** Messages that one transaction takes away: a long log must not hold the event loop, nor the file. */
 const most = 2_000
 
-/** Every topic of a namespace with its groups; those of patterns are not. */
+/** Every topic of a namespace with its groups; those of patterns are not, nor who reads alone by broadcast. */
 export function topicsIn(hub: Hub, ns: string): Promise<readonly ListedTopic[]> {
   return hub.read((sql) =>
     sql
@@ -18,7 +18,9 @@ export function topicsIn(hub: Hub, ns: string): Promise<readonly ListedTopic[]> 
       .map(({ name, partitions }) => ({
         name,
         partitions: partitions ?? 1,
-        groups: groupsOf(sql, ns, name).map((group) => group.name),
+        groups: groupsOf(sql, ns, name)
+          .filter(({ lasting }) => lasting)
+          .map((group) => group.name),
       })),
   )
 }
@@ -26,12 +28,18 @@ export function topicsIn(hub: Hub, ns: string): Promise<readonly ListedTopic[]> 
 interface GroupRow {
   readonly id: number
   readonly name: string
+  /** It does not end with its member. */
+  readonly lasting: boolean
 }
 
 function groupsOf(sql: Sql, ns: string, topic: string): readonly GroupRow[] {
   return sql
-    .rows("SELECT id, name FROM posthorn_group WHERE ns = ? AND kind = 't' AND source = ? ORDER BY name", ns, topic)
-    .map((row) => ({ id: row['id'] as number, name: row['name'] as string }))
+    .rows(
+      "SELECT id, name, alive FROM posthorn_group WHERE ns = ? AND kind = 't' AND source = ? ORDER BY name",
+      ns,
+      topic,
+    )
+    .map((row) => ({ id: row['id'] as number, name: row['name'] as string, lasting: row['alive'] === null }))
 }
 
 /** Ends a topic. Its messages go by and by, it and its groups with the last of them in one commit, so that its number is free only then. */
