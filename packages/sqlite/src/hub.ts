@@ -1,9 +1,10 @@
+import { DatabaseSync } from 'node:sqlite'
 import type { MessagingError } from '@posthorn/core/driver'
 import { durableLog } from './durable.ts'
 import { closed, isBusy, translated } from './errors.ts'
 import { canonical, type OpenFile, openFile } from './file.ts'
 import type { SqliteSettings } from './options.ts'
-import { watchPresence } from './presence.ts'
+import { type Absence, watchPresence } from './presence.ts'
 import type { Sql } from './sql.ts'
 import { type Wake, wakeOf } from './wake.ts'
 import { type Writer, writerOf } from './writer.ts'
@@ -40,6 +41,26 @@ const busyMs = 8_000
 
 const hubs = new Map<string, Shared>()
 
+function closeFile({ reader, writer }: OpenFile): void {
+  for (const { database } of [reader, writer]) database.close()
+}
+
+/**
+ * Who closes a file last brings its log into it. Where others have made a log of their own by now, that would be written over: beside a handle that only reads,
+ * nobody is the last, and that one itself may not.
+ */
+function beside(path: string, close: () => void): void {
+  let keeper: DatabaseSync | undefined
+  try {
+    keeper = new DatabaseSync(path, { readOnly: true })
+    keeper.prepare('SELECT 1 FROM sqlite_schema').get()
+  } catch {
+    // There is no file any more, or no log but ours.
+  }
+  close()
+  keeper?.close()
+}
+
 /** The hub of a file, opened if nobody in this process has it open with these settings. */
 export async function hubOf(settings: SqliteSettings, timeoutMs: number): Promise<Hub> {
   const path = canonical(settings.path)
@@ -58,15 +79,16 @@ export async function hubOf(settings: SqliteSettings, timeoutMs: number): Promis
   const release = async (): Promise<void> => {
     if (--mine.users > 0) return
     if (hubs.get(name) === mine) hubs.delete(name)
-    const { file, writer, wake, unwatch } = await mine.opening
+    const { file, writer, wake, unwatch, refusal } = await mine.opening
     unwatch()
     wake.stop()
     await writer.close()
-    file.reader.database.close()
-    file.writer.database.close()
+    if (refusal === undefined) closeFile(file)
+    else beside(path, () => closeFile(file))
   }
   try {
     const hub = await shared.opening
+    if (hub.refusal !== undefined) throw hub.refusal
     const { file, writer, wake } = hub
     return {
       path,
@@ -80,8 +102,7 @@ export async function hubOf(settings: SqliteSettings, timeoutMs: number): Promis
       release: () => (released ??= release()),
     }
   } catch (error) {
-    mine.users--
-    if (hubs.get(name) === mine) hubs.delete(name)
+    if (--mine.users === 0 && hubs.get(name) === mine) hubs.delete(name)
     throw error
   }
 }
@@ -100,13 +121,27 @@ async function opened(path: string, settings: SqliteSettings, timeoutMs: number,
     refusal: undefined,
     unwatch: () => {},
   }
-  hub.unwatch = await watchPresence(path, (error) => {
-    hub.refusal = error
-    hub.writer.refuse(error)
-    // Who connects from now on opens what is there by then.
-    forget()
-    hub.wake.all()
-  })
+  const absence: Absence = {
+    rescue() {
+      try {
+        file.reader.database.exec('PRAGMA wal_checkpoint(PASSIVE)')
+      } catch {
+        // Somebody reads by it, or the disk is full: then it stays where it is, as without this.
+      }
+    },
+    gone(error, moved) {
+      hub.refusal = error
+      hub.writer.refuse(error)
+      if (moved) forget()
+      hub.wake.all()
+    },
+  }
+  try {
+    hub.unwatch = await watchPresence(path, absence)
+  } catch (error) {
+    beside(path, () => closeFile(file))
+    throw translated(error, path)
+  }
   return hub
 }
 

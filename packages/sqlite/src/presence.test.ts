@@ -1,3 +1,5 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMessagingError } from '@posthorn/core'
@@ -40,6 +42,37 @@ test.each(['deleted', 'replaced'])(
     expect(texts(await source.receive(9, never))).toBe(how === 'replaced' ? 'kept new' : 'new')
     await driver.close()
     await again.send([message('t', 'goes on')], { signal: never })
+    await again.close()
+  },
+)
+
+test.each(['-wal', '-shm'])(
+  'a file whose %s is deleted while it is open takes nothing more until all have closed it, and keeps what was acknowledged',
+  async (end) => {
+    const path = freshPath()
+    const driver = await connected(path)
+    await driver.declare(topicOf('t'), never)
+    await driver.send([message('t', 'before')], { signal: never })
+    rmSync(`${path}${end}`)
+    await driver.send([message('t', 'behind')], { signal: never })
+    const halved = (error: unknown): boolean =>
+      isMessagingError(error, 'unavailable') && error.message.includes(`${path}${end} was deleted or replaced`)
+    const waiting = await driver.open(membership(topicOf('t'), { group: 'latest', from: 'latest' }), never)
+    await expect(waiting.receive(1, never)).rejects.toSatisfy(halved)
+    await expect(driver.send([message('t', 'refused')], { signal: never })).rejects.toSatisfy(halved)
+    // Its handle would share the index that nobody else sees.
+    await expect(connected(path)).rejects.toSatisfy(halved)
+    // Others make a new one.
+    const other = fork(new URL('../test/member.ts', import.meta.url), [path, 'send', '3'])
+    expect(await once(other, 'message')).toEqual(['sent', undefined])
+    await once(other, 'exit')
+    await driver.close()
+    const again = await connected(path)
+    const orders = await again.open(membership(topicOf('orders'), { order: 'key' }), never)
+    expect(texts(await orders.receive(9, never))).toBe('0 1 2')
+    const source = await again.open(membership(topicOf('t')), never)
+    expect(texts(await source.receive(9, never))).toBe('before behind')
+    expect(again.client.database.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
     await again.close()
   },
 )
