@@ -64,14 +64,37 @@ describe('a message on its way', () => {
     const again = arrived(carried({ headers: { n: 1 } }, { deliveryTag: 7, redelivered: true }))
     expect([again.id, again.foreign, again.headers['n']]).toEqual([one.id, true, '1'])
     expect(arrived(carried({ headers: { n: 2 } })).id).not.toBe(one.id)
+    // What is sent again has that id from us, and is as strange as before.
+    const copy = propertiesOf({ ...plain, ...one, failures: 1, generation: 1 }, names, 0)
+    expect(arrived(carried(copy))).toMatchObject({ id: one.id, foreign: true })
     // An id that they gave is theirs to keep apart, but not on a topic of which we know nothing.
     expect(arrived(carried({ messageId: 'theirs' }))).toMatchObject({ id: 'theirs', foreign: false })
     expect(arrived(carried({ messageId: 'theirs' }), true)).toMatchObject({ id: 'theirs', foreign: true })
   })
 
   it('survives what strangers put into headers', () => {
-    const odd = { a: null, b: true, c: { '!': 'timestamp', value: 5 }, d: [1, { e: 'f' }], g: Buffer.from('h'), i: 1n }
+    const decimals = [314, 2, 5].map((digits, places) => ({ '!': 'decimal', value: { digits, places } }))
+    const odd = {
+      ...decimals,
+      a: null,
+      b: true,
+      c: { '!': 'timestamp', value: 5 },
+      d: [1, { e: 'f' }],
+      g: Buffer.from('h'),
+      i: 1n,
+    }
     const { headers } = arrived(carried({ headers: odd, timestamp: 'soon', priority: 300, messageId: 7 }))
-    expect({ ...headers }).toEqual({ a: 'null', b: 'true', c: '5', d: '[1,{"e":"f"}]', g: 'h', i: '1' })
+    expect(arrived(carried({ timestamp: 2 ** 52 })).sentAt).toBeUndefined()
+    expect({ ...headers }).toEqual({
+      0: '314',
+      1: '0.2',
+      2: '0.05',
+      a: 'null',
+      b: 'true',
+      c: '5',
+      d: '[1,{"e":"f"}]',
+      g: 'h',
+      i: '1',
+    })
   })
 })

@@ -151,8 +151,7 @@ export function arrivalOf(message: Message, { names, topic, token, counted, mapp
   const { properties, content, fields } = message
   const raw = textHeaders(properties.headers)
   const decoded = raw === none ? lean : decodePairs(raw)
-  const messageId = textOf(properties.messageId) ?? decoded.id
-  const id = messageId ?? derivedId(message, raw)
+  const id = textOf(properties.messageId) ?? decoded.id ?? derivedId(message, raw)
   const seconds = properties.timestamp
   const replyTo = textOf(properties.replyTo)
   return {
@@ -163,7 +162,7 @@ export function arrivalOf(message: Message, { names, topic, token, counted, mapp
     headers: decoded.headers,
     body: content,
     contentType: textOf(properties.contentType) ?? decoded.contentType,
-    sentAt: decoded.sentAt ?? (typeof seconds === 'number' ? readSentAt(id, seconds) : undefined),
+    sentAt: decoded.sentAt ?? (isTime(seconds) ? readSentAt(id, seconds) : undefined),
     expiresAt: decoded.expiresAt,
     priority: typeof properties.priority === 'number' ? Math.min(properties.priority, 9) : undefined,
     version: decoded.version,
@@ -179,7 +178,7 @@ export function arrivalOf(message: Message, { names, topic, token, counted, mapp
     fence: undefined,
     // A channel that dies takes its source along, which core hears of: no signal for each message.
     lost: undefined,
-    foreign: mapped || messageId === undefined,
+    foreign: mapped || (id.startsWith(hashed) && isHashed.test(id)),
   }
 }
 
@@ -215,6 +214,7 @@ function textValue(value: unknown): string {
   if (Buffer.isBuffer(value)) return value.toString('utf8')
   if (typeof value !== 'object' || value === null) return String(value)
   const typed = value as { readonly '!'?: unknown; readonly value?: unknown }
+  if (typed['!'] === 'decimal') return decimalText(typed.value)
   if (typed['!'] !== undefined) return String(typed.value)
   try {
     return JSON.stringify(value)
@@ -223,10 +223,24 @@ function textValue(value: unknown): string {
   }
 }
 
+function decimalText(value: unknown): string {
+  const { digits = 0, places = 0 } = (value ?? {}) as { readonly digits?: number; readonly places?: number }
+  if (places === 0) return String(digits)
+  const text = String(digits).padStart(places + 1, '0')
+  return `${text.slice(0, -places)}.${text.slice(-places)}`
+}
+
+/** Whether it is a number of seconds that a date can hold: AMQP has room for more. */
+const isTime = (seconds: unknown): seconds is number => typeof seconds === 'number' && seconds <= 8_640_000_000_000
+
+/** How an id begins that no sender gave: whoever sends the message again gives it on, and it stays known for what it is. */
+const hashed = 'sha256:'
+const isHashed = /^sha256:[0-9a-f]{32}$/
+
 /** The same for the same message however often it is delivered; the same also for two strangers' messages that are equal in all. */
 function derivedId({ content, fields, properties }: Message, raw: readonly string[]): string {
   const hash = createHash('sha256')
   const { contentType, correlationId, replyTo, timestamp, type } = properties
   hash.update(JSON.stringify([fields.routingKey, contentType, correlationId, replyTo, timestamp, type, raw]))
-  return hash.update(content).digest('hex').slice(0, 32)
+  return hashed + hash.update(content).digest('hex').slice(0, 32)
 }

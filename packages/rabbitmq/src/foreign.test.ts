@@ -41,12 +41,17 @@ it('reads what amqp-publish sent to the exchange of a topic, and leaves nothing 
   const got: string[] = []
   for (const group of ['billing', 'audit'] as const)
     await ours.consume(orders, { group }, async ({ body, id }) => {
-      got.push(`${group} ${body.n} ${id.length}`)
+      got.push(`${group} ${body.n} ${id.slice(0, 7)} ${id.length}`)
     })
   const to = ['-u', url, '-e', `${namespace}:orders`, '-r', '0.orders', '-p', '-C', 'application/json']
   for (const n of [1, 2]) await amqpTool('amqp-publish', [...to, '-b', JSON.stringify({ n })])
   await expect.poll(() => got.length, { timeout: 10_000 }).toBe(4)
-  expect(got.sort()).toEqual(['audit 1 32', 'audit 2 32', 'billing 1 32', 'billing 2 32'])
+  expect(got.sort()).toEqual([
+    'audit 1 sha256: 39',
+    'audit 2 sha256: 39',
+    'billing 1 sha256: 39',
+    'billing 2 sha256: 39',
+  ])
   expect(await empty(`${namespace}:orders`)).toSatisfy(
     (all: { messages: number }[]) => all.length > 2 && all.every(({ messages }) => messages === 0),
   )

@@ -155,6 +155,7 @@ const nowhere: Place = {
 function placeOf(url: string): Place {
   const { scheme, user, password, hosts, path } = parseConnectionUrl(url, knownParameters)
   if (scheme !== 'amqp' && scheme !== 'amqps') refuse(`${withoutSecrets(url)} does not begin with amqp:// or amqps://`)
+  if (Buffer.byteLength(path) > 255) refuse('the name of a virtual host has at most 255 bytes')
   const secure = scheme === 'amqps'
   const port = secure ? 5671 : 5672
   return {

@@ -99,6 +99,7 @@ describe('logging in', () => {
   it('refuses parameters by name', () => {
     expect(() => fromUrl('amqp://localhost?hartbeat=3')).toThrow(/hartbeat/)
     expect(() => fromUrl('amqp://localhost?heartbeatS=0')).toThrow(/heartbeatS/)
+    expect(() => fromUrl(`amqp://localhost/${'v'.repeat(256)}`)).toThrow(/255 bytes/)
     expect(() => fromUrl('kafka://localhost')).toThrow(/amqp:/)
   })
 })

@@ -6,6 +6,7 @@ import {
   MessagingError,
   type Middleware,
   type Store,
+  Unrecoverable,
   type Verdict,
 } from '@posthorn/core'
 import {
@@ -244,8 +245,7 @@ function named(by: IdempotentOptions['by']): (delivery: Delivery) => string {
   return (delivery) => {
     const arrival = arrivalOf(delivery)
     if (arrival?.foreign === true && arrival.position === undefined)
-      throw new MessagingError(
-        'invalid',
+      throw new Unrecoverable(
         `message ${delivery.id} may share its id with another, since it lies in somebody else's queue or came without one; say idempotent({ by }) for topic ${delivery.topic}`,
       )
     return delivery.id
