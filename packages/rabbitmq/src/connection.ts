@@ -5,8 +5,11 @@ import type { RabbitSettings } from './options.ts'
 
 /** One connection that is opened when it is needed and forgotten when it dies; the next who needs it opens it again. */
 export interface Link {
-  /** The open connection; opens it, each endpoint once, where there is none. Rejects with `unavailable` or `unauthorized`. */
-  model(): Promise<ChannelModel>
+  /**
+   * The open connection; opens it, each endpoint once, where there is none. Rejects with `unavailable` or `unauthorized`, within the time that connecting
+   * may take or what is left of it.
+   */
+  model(leftMs?: number): Promise<ChannelModel>
   /** The open connection, if there is one. */
   readonly current: ChannelModel | undefined
   /** Why the broker takes no messages now, in its words. */
@@ -68,8 +71,8 @@ export function linkTo(options: LinkOptions): Link {
       blocked = undefined
     })
   }
-  const open = async (): Promise<ChannelModel> => {
-    const model = await openOne(options, turn++)
+  const open = async (withinMs: number): Promise<ChannelModel> => {
+    const model = await openOne(options, turn++, withinMs)
     if (over) {
       await end(model, clock)
       throw closed('this connection to RabbitMQ')
@@ -80,11 +83,11 @@ export function linkTo(options: LinkOptions): Link {
   }
   if (given !== undefined) adopt(given)
   return {
-    async model() {
+    async model(leftMs = options.connectTimeoutMs) {
       if (over) throw closed('this connection to RabbitMQ')
       if (current !== undefined) return current
       if (given !== undefined) throw gone('the connection that was given to rabbitmq()')
-      opening ??= open().finally(() => {
+      opening ??= open(leftMs).finally(() => {
         opening = undefined
       })
       return opening
@@ -106,9 +109,9 @@ export function linkTo(options: LinkOptions): Link {
 }
 
 /** Tries each endpoint once, beginning with another one each time. */
-async function openOne(options: LinkOptions, turn: number): Promise<ChannelModel> {
-  const { settings, clock, connectTimeoutMs } = options
-  const until = clock.now() + connectTimeoutMs
+async function openOne(options: LinkOptions, turn: number, withinMs: number): Promise<ChannelModel> {
+  const { settings, clock } = options
+  const until = clock.now() + withinMs
   const { endpoints } = settings
   let last: unknown
   for (let i = 0; i < endpoints.length; i++) {
@@ -122,7 +125,7 @@ async function openOne(options: LinkOptions, turn: number): Promise<ChannelModel
       if (error instanceof MessagingError && error.code === 'unauthorized') throw error
     }
   }
-  throw last ?? gone(`no endpoint of ${settings.address} answered within ${connectTimeoutMs} ms`)
+  throw last ?? gone(`no endpoint of ${settings.address} answered within ${Math.round(withinMs)} ms`)
 }
 
 async function openAt(

@@ -8,7 +8,7 @@ import type {
   Subscription,
   Traits,
 } from '@posthorn/core/driver'
-import { MessagingError } from '@posthorn/core/driver'
+import { MessagingError, patience, patiently } from '@posthorn/core/driver'
 import type { ChannelModel } from 'amqplib'
 import { backlogOf, shelfIn } from './admin.ts'
 import { propertiesOf } from './convert.ts'
@@ -41,6 +41,9 @@ export interface RabbitClient {
 /** Largest body: the broker's default for a whole message, less what headers may have. */
 export const maxBytes = 16 * 1_048_576 - 65_536
 
+/** Of the last try, when the time for connecting is over: a broker that is there answers in it. */
+const lastTryMs = 500
+
 /** Opens the sending connection; the consuming one follows with the first subscription. */
 export async function connectTo(settings: RabbitSettings, context: DriverContext): Promise<Driver<RabbitClient>> {
   const names = namesIn(context.namespace)
@@ -51,7 +54,11 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   const { sending, consuming } = links
   const sender = senderOn(sending, maxBytes)
   const sources = new Set<OpenSource>()
-  const { version: full = '' } = (await sending.model()).connection.serverProperties
+  // A broker that starts beside this process is waited for; a connection that was given does not come back.
+  const first = await (settings.connection === undefined
+    ? patiently(patience(context), context.signal, (leftMs) => sending.model(Math.max(leftMs, lastTryMs)))
+    : sending.model())
+  const { version: full = '' } = first.connection.serverProperties
   const version = Number.parseInt(full, 10)
   const declaring: Declaring = {
     // A connection that is blocked for publishing is not read from at all: who consumes must get on, to make room. Asked each time, never copied.

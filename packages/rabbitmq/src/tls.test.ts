@@ -1,5 +1,7 @@
 // Logging in: TLS, certificates, passwords, and nobody there.
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { inspect } from 'node:util'
 import { certificatesOf, ensure, portsOfNode } from '@posthorn/brokers'
 import { MessagingError } from '@posthorn/core/driver'
@@ -69,20 +71,26 @@ describe('logging in', () => {
     expect(inspect(fromUrl(`amqp://guest:hunter2@${plain}`), { depth: 2 })).not.toMatch(/hunter2/)
   })
   it('fails with a virtual host that is not there', async () => {
-    const error = await refusal(fixture.connect({ url: `amqp://guest:guest@${plain}/nowhere` }))
+    const error = await refusal(
+      fixture.connect({ url: `amqp://guest:guest@${plain}/nowhere` }, { connectTimeoutMs: 500 }),
+    )
     // A broker that is starting says the same.
     expect(error.code).toBe('unavailable')
     expect(error.message).toMatch(/virtual host "nowhere"/)
   })
   it('says that nobody is there', async () => {
-    const error = await refusal(fixture.connect({ url: 'amqp://127.0.0.1:1' }))
+    const error = await refusal(fixture.connect({ url: 'amqp://127.0.0.1:1' }, { connectTimeoutMs: 500 }))
     expect(error.code).toBe('unavailable')
     expect(error.message).toMatch(/ECONNREFUSED 127\.0\.0\.1:1; is it running, and is the address right\?/)
   })
   it('says that TLS is spoken, or is not, where it was expected otherwise', async () => {
-    const secret = await refusal(fixture.connect({ url: `amqp://guest:guest@127.0.0.1:${port}` }))
+    const secret = await refusal(
+      fixture.connect({ url: `amqp://guest:guest@127.0.0.1:${port}` }, { connectTimeoutMs: 500 }),
+    )
     expect(secret).toMatchObject({ code: 'unavailable', message: expect.stringMatching(/is amqps:\/\/ needed there/) })
-    const open = await refusal(fixture.connect({ url: `amqps://guest:guest@${plain}`, tls: { ca } }))
+    const open = await refusal(
+      fixture.connect({ url: `amqps://guest:guest@${plain}`, tls: { ca } }, { connectTimeoutMs: 500 }),
+    )
     expect(open).toMatchObject({ code: 'unavailable', message: expect.stringMatching(/does not speak TLS/) })
   })
   it('does not wait for a host that takes the call and says nothing', async () => {
@@ -93,6 +101,32 @@ describe('logging in', () => {
     const error = await refusal(fixture.connect({ url: `amqp://127.0.0.1:${proxy.port}` }, { connectTimeoutMs: 500 }))
     expect(error.code).toBe('unavailable')
     expect(performance.now() - started).toBeLessThan(1_500)
+  })
+  it('waits for a broker that starts later, and hears an abort meanwhile', async () => {
+    let there = false
+    let sentAway = 0
+    const door = createServer((caller) => {
+      if (!there) {
+        caller.destroy()
+        if (++sentAway === 6) tried.resolve()
+        return
+      }
+      const inside = createConnection(portsOfNode(name)['amqp'] as number, '127.0.0.1')
+      for (const each of [caller, inside]) each.on('error', () => {})
+      caller.pipe(inside).pipe(caller)
+    })
+    const tried = Promise.withResolvers<void>()
+    await once(door.listen(0, '127.0.0.1'), 'listening')
+    fixture.after(async () => void door.close())
+    const at = { url: `amqp://guest:guest@127.0.0.1:${(door.address() as AddressInfo).port}` }
+    const given = new AbortController()
+    const aborted = refusal(fixture.connect(at, { signal: given.signal, connectTimeoutMs: 60_000 }))
+    const connecting = fixture.connect(at, { connectTimeoutMs: 60_000 })
+    await Promise.race([tried.promise, connecting])
+    given.abort()
+    expect((await aborted).code).toBe('unavailable')
+    there = true
+    await connecting
   })
   it('goes to the next host of several', () =>
     roundTrip({ url: `amqp://guest:guest@127.0.0.1:1,${plain},127.0.0.1:2` }))

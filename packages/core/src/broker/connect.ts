@@ -94,7 +94,10 @@ export async function connectAdapter(
       })
   }
   heed()
-  const driver = await plan.connect(context)
+  const driver = await plan.connect(context).catch((error: unknown) => {
+    heed()
+    throw error
+  })
   try {
     heed()
     const given = await storeOf(options.store, { context, parts, driver, address: plan.address })

@@ -1,5 +1,6 @@
 // Which topics a broker knows, and what it does about those that only another process knew.
 import { isDeepStrictEqual } from 'node:util'
+import { patience, patiently } from '../driver/patience.ts'
 import type { Driver, DriverContext, SendResult, TopicSpec } from '../driver/seam.ts'
 import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { AnyTopic } from '../face/messages.ts'
@@ -7,7 +8,6 @@ import { isPattern } from '../pattern.ts'
 import type { Relay } from '../producing/relay.ts'
 import { overridden, type TopicOverride, topicParts, topicSpec } from '../topic.ts'
 import type { KeeperContext } from './keeper.ts'
-import { patience, patiently } from './patience.ts'
 import type { Declared, Runtime } from './runtime.ts'
 
 /**

@@ -1,7 +1,7 @@
-import { patience, patiently } from '../broker/patience.ts'
 import type { Runtime } from '../broker/runtime.ts'
 import { compose } from '../compose.ts'
 import type { Clock } from '../driver/clock.ts'
+import { patience, patiently } from '../driver/patience.ts'
 import type { PatternSpec, Subscription, TopicSpec } from '../driver/seam.ts'
 import { describe, MessagingError } from '../errors.ts'
 import { innerOf, type Subscribed } from '../extension.ts'

@@ -38,6 +38,7 @@ export { newId } from './id.ts'
 export { Loss, type LossListener } from './loss.ts'
 export { type Mailbox, mailbox } from './mailbox.ts'
 export { partitionOf } from './partition.ts'
+export { patience, patiently } from './patience.ts'
 export { noSuchShelf, noSuchTopic, topicIsRead } from './refusals.ts'
 export type {
   Driver,

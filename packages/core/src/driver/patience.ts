@@ -1,6 +1,6 @@
-import { reconnectPause } from '../driver/backoff.ts'
-import type { Clock } from '../driver/clock.ts'
 import { isMessagingError } from '../errors.ts'
+import { reconnectPause } from './backoff.ts'
+import type { Clock } from './clock.ts'
 
 /** How long the broker may be away when something begins. What has several steps has one for all of them. */
 export interface Patience {
@@ -19,15 +19,15 @@ export function patience({
   return { clock, until: clock.now() + connectTimeoutMs }
 }
 
-/** Tries again, with back-off, what fails because the broker is away; when the patience is over, or after an abort, with its last error. */
+/** Tries again, with back-off, what fails because the broker is away; when the patience is over, or after an abort, with its last error. Each try is told what is left. */
 export async function patiently<T>(
   { clock, until }: Patience,
   signal: AbortSignal,
-  work: () => Promise<T>,
+  work: (leftMs: number) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await work()
+      return await work(until - clock.now())
     } catch (error) {
       const leftMs = until - clock.now()
       if (!isMessagingError(error, 'unavailable', 'timeout', 'throttled') || signal.aborted || leftMs <= 0) throw error
