@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ensure } from '../../../../scripts/brokers/lifecycle.ts'
-import { type Broker, connect, topic } from '../index.ts'
+import { type Broker, connect, pattern, topic } from '../index.ts'
 
 const main = join(import.meta.dirname, 'main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'posthorn-cli-'))
@@ -72,9 +72,28 @@ describe.each(['sqlite', 'rabbitmq', 'kafka'] as const)('npx posthorn on %s', (n
 
     const lag = await run(env, 'lag', ...of, '--json')
     expect(JSON.parse(lag.out)).toMatchObject({ backlog: 2 })
+    const typo = await run(env, 'dead-letters', 'list', '--topic', 'orders', '--group', 'biling')
+    expect(typo).toMatchObject({ code: 0, out: 'no dead letters\n', error: expect.stringMatching(/biling.*billing/) })
+    const ofNone = await run(env, 'dead-letters', 'list', '--topic', 'orders')
+    expect(ofNone).toMatchObject({ code: 0, error: expect.stringMatching(/of no group; --group says whose: billing/) })
     const health = await run(env, 'health')
     expect([health.code, health.error]).toEqual([0, ''])
-    expect((await run(env, 'explain', ...of)).out).toMatch(new RegExp(`orders for billing on ${name}`))
+    const explained = await run(env, 'explain', ...of)
+    expect(explained.out).toMatch(new RegExp(`orders for billing on ${name}`))
+    expect(explained.error).toMatch(/broker\.explain\(topic, options\)/)
+
+    const audit = await broker.consume(pattern('orders.#'), { group: 'audit' }, async () => {})
+    await audit.stop()
+    const ofPattern = await run(env, 'lag', '--topic', 'orders.#', '--group', 'audit', '--json')
+    expect([ofPattern.error, JSON.parse(ofPattern.out)]).toEqual([
+      '',
+      expect.objectContaining({ backlog: expect.any(Number) }),
+    ])
+    const lettersOfPattern = await run(env, 'dead-letters', 'list', '--topic', 'orders.#', '--group', 'audit')
+    expect(lettersOfPattern).toMatchObject({
+      code: 1,
+      error: expect.stringMatching(/dead letters lie with their topic/),
+    })
 
     const topics = await run(env, 'topics', 'list', '--json')
     expect(JSON.parse(topics.out)).toEqual([{ name: 'orders', partitions: 3, groups: ['billing'] }])
@@ -133,6 +152,15 @@ describe('npx posthorn', () => {
     expect({ code, error }).toEqual({ code: 0, error: '' })
   }, 60_000)
 
+  it('tells its commands by --help, -h and help', async () => {
+    for (const words of [['--help'], ['-h'], ['help'], ['lag', '-h']])
+      expect(await run({}, ...words)).toMatchObject({
+        code: 0,
+        error: '',
+        out: expect.stringMatching(/^posthorn dead-letters/),
+      })
+  }, 60_000)
+
   it('says what is wrong with a call, and exits with 2', async () => {
     const env = { POSTHORN_URL: await urls.sqlite() }
     expect(await run(env, 'dead-letters')).toMatchObject({ code: 2 })
@@ -145,6 +173,8 @@ describe('npx posthorn', () => {
       [['lag', 'orders'], /there is no command lag orders\b.*did you mean lag\?/],
       [['dead-letters'], /there is no command dead-letters\b/],
       [[], /say which command/],
+      [['health', '-x'], /^there is no option -x \(posthorn --help tells all\)\n$/],
+      [['health', '--jsn'], /^there is no option --jsn \(posthorn --help tells all\)\n$/],
       [['health', '--topic', 't'], /health takes no --topic/],
       [['lag', '--topic', 't', '--group', 'g', '--yes'], /lag takes no --yes/],
       [

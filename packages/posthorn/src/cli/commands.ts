@@ -1,4 +1,14 @@
-import { type Broker, type DeadLetter, MessagingError, type Topic, topic } from '@posthorn/core'
+import {
+  type Broker,
+  type DeadLetter,
+  type DeadLetters,
+  MessagingError,
+  pattern,
+  type Source,
+  type Topic,
+  topic,
+} from '@posthorn/core'
+import { nearest } from '@posthorn/core/driver'
 
 /** What a command was called with. */
 export interface Call {
@@ -77,12 +87,18 @@ function told(call: Call, done: string): (letter: DeadLetter) => boolean {
   }
 }
 
+interface Known {
+  readonly topic: Topic
+  /** Those that the broker lists; undefined where the topic is somebody else's. A pattern's are not among them. */
+  readonly groups: readonly string[] | undefined
+}
+
 /** The topic as it is on the broker. One that is not there is refused: to look at a mistyped name must not make it. */
-async function topicOf(broker: Broker, { topic: name, mapped }: Call): Promise<Topic> {
-  if (mapped) return topic(name)
+async function known(broker: Broker, { topic: name, mapped }: Call): Promise<Known> {
+  if (mapped) return { topic: topic(name), groups: undefined }
   const all = await broker.topics.list()
   const found = all.find((each) => each.name === name)
-  if (found !== undefined) return topic(name, { partitions: found.partitions })
+  if (found !== undefined) return { topic: topic(name, { partitions: found.partitions }), groups: found.groups }
   const names = all.slice(0, 10).map((each) => each.name)
   throw new MessagingError(
     'not-found',
@@ -90,19 +106,45 @@ async function topicOf(broker: Broker, { topic: name, mapped }: Call): Promise<T
   )
 }
 
-async function letters(broker: Broker, call: Call): Promise<readonly DeadLetter[]> {
+const wild = (name: string): boolean => /[*#]/.test(name)
+
+/** A topic that is there, or the pattern that a name with wildcards is. */
+async function source(broker: Broker, call: Call): Promise<Source> {
+  return wild(call.topic) ? pattern(call.topic) : (await known(broker, call)).topic
+}
+
+/** The dead letters that a call is about; `note` says why there may be none of those that were meant. */
+async function shelf(broker: Broker, call: Call) {
+  // Refused there, with what to ask instead.
+  if (wild(call.topic)) return { dead: broker.deadLetters(pattern(call.topic), { group: call.group }), note: undefined }
+  const { topic, groups } = await known(broker, call)
+  return { dead: broker.deadLetters(topic, { group: call.group }), note: whose(call, groups) }
+}
+
+function whose({ topic, group }: Call, groups: readonly string[] | undefined): string | undefined {
+  if (groups === undefined || (group !== undefined && groups.includes(group))) return undefined
+  const there = groups.length === 0 ? 'the broker lists none' : groups.join(', ')
+  if (group === undefined) return `these are the dead letters of no group; --group says whose: ${there}`
+  const near = nearest(group, groups)
+  const hint = near === undefined ? `there are ${there}` : `did you mean ${near}?`
+  return `${topic} has no group ${group} of its own, only a pattern's may be called so; ${hint}`
+}
+
+async function letters(dead: DeadLetters, call: Call, limit: number): Promise<readonly DeadLetter[]> {
   const out: DeadLetter[] = []
-  const dead = broker.deadLetters(await topicOf(broker, call), { group: call.group })
-  for await (const letter of dead.list({ where: chosen(call), limit: call.limit })) out.push(letter)
+  for await (const letter of dead.list({ where: chosen(call), limit })) out.push(letter)
   return out
 }
 
 /** Counts of what would happen, and that it did not. */
 async function onlyWith(yes: string, broker: Broker, call: Call): Promise<Answer> {
-  const { matched } = await broker
-    .deadLetters(await topicOf(broker, call), { group: call.group })
-    .redrive({ where: chosen(call), dryRun: true })
-  return { value: { matched, done: false }, lines: [`${matched} dead letters would be ${yes}; say --yes to do it`] }
+  const { dead, note } = await shelf(broker, call)
+  const { matched } = await dead.redrive({ where: chosen(call), dryRun: true })
+  return {
+    value: { matched, done: false },
+    lines: [`${matched} dead letters would be ${yes}; say --yes to do it`],
+    note: matched === 0 ? note : undefined,
+  }
 }
 
 /** Every command by its words. */
@@ -110,12 +152,14 @@ export const commands: Readonly<Record<string, Command>> = {
   'dead-letters list': {
     takes: [...ofLetters, 'limit'],
     run: async (broker, call) => {
-      const found = await letters(broker, { ...call, limit: call.limit + 1 })
+      const { dead, note } = await shelf(broker, call)
+      const found = await letters(dead, call, call.limit + 1)
       const first = found.slice(0, call.limit)
+      const cut = found.length > call.limit ? `these are the first ${call.limit}; --limit N lists more` : undefined
       return {
         value: first.map(shown),
         lines: first.length === 0 ? ['no dead letters'] : first.map(line),
-        note: found.length > call.limit ? `these are the first ${call.limit}; --limit N lists more` : undefined,
+        note: first.length === 0 ? note : cut,
       }
     },
   },
@@ -123,9 +167,10 @@ export const commands: Readonly<Record<string, Command>> = {
     takes: ofLetters,
     run: async (broker, call) => {
       if (call.id === undefined) throw new MessagingError('invalid', 'dead-letters show: say which by --id')
-      const [letter] = await letters(broker, { ...call, limit: 1 })
+      const { dead, note } = await shelf(broker, call)
+      const [letter] = await letters(dead, call, 1)
       if (letter === undefined)
-        return { value: null, lines: [`no dead letter ${call.id} of ${call.topic}`], failed: true }
+        return { value: null, lines: [`no dead letter ${call.id} of ${call.topic}`], note, failed: true }
       const history = letter.history.map(
         (each) => `  try ${each.attempt} at ${each.at.toISOString()}: ${clean(each.error)}`,
       )
@@ -140,7 +185,8 @@ export const commands: Readonly<Record<string, Command>> = {
     takes: [...ofLetters, 'rate', 'beyond-inbox', 'yes'],
     run: async (broker, call) => {
       if (!call.yes) return onlyWith('driven again', broker, call)
-      const count = await broker.deadLetters(await topicOf(broker, call), { group: call.group }).redrive({
+      const { dead, note } = await shelf(broker, call)
+      const count = await dead.redrive({
         ratePerSecond: call.ratePerSecond,
         beyondInbox: call.beyondInbox,
         where: told(call, 'driven again'),
@@ -155,6 +201,7 @@ export const commands: Readonly<Record<string, Command>> = {
               ]
             : []),
         ],
+        note: count.matched === 0 ? note : undefined,
         failed: count.failed + count.refused > 0,
       }
     },
@@ -163,17 +210,16 @@ export const commands: Readonly<Record<string, Command>> = {
     takes: [...ofLetters, 'yes'],
     run: async (broker, call) => {
       if (!call.yes) return onlyWith('discarded', broker, call)
-      const { discarded } = await broker
-        .deadLetters(await topicOf(broker, call), { group: call.group })
-        .discard({ where: told(call, 'discarded') })
-      return { value: { discarded }, lines: [`${discarded} discarded`] }
+      const { dead, note } = await shelf(broker, call)
+      const { discarded } = await dead.discard({ where: told(call, 'discarded') })
+      return { value: { discarded }, lines: [`${discarded} discarded`], note: discarded === 0 ? note : undefined }
     },
   },
   lag: {
     takes: ['topic', 'group'],
     run: async (broker, call) => {
       if (call.group === undefined) throw new MessagingError('invalid', 'lag: say whose by --group')
-      const lag = await broker.lag(await topicOf(broker, call), { group: call.group })
+      const lag = await broker.lag(await source(broker, call), { group: call.group })
       const oldest = lag.oldestMs === undefined ? '' : `, the oldest is ${Math.round(lag.oldestMs)} ms old`
       return { value: lag, lines: [`${lag.backlog} wait${oldest}`] }
     },
@@ -193,12 +239,11 @@ export const commands: Readonly<Record<string, Command>> = {
   'topics delete': {
     takes: ['topic', 'yes'],
     run: async (broker, call) => {
-      const doomed = await topicOf(broker, call)
+      const { topic: doomed, groups = [] } = await known(broker, call)
       if (call.yes) {
         const deleted = await broker.topics.delete(doomed)
         return { value: { ...deleted, deleted: true }, lines: [`${deleted.name} is deleted`] }
       }
-      const { groups = [] } = (await broker.topics.list()).find(({ name }) => name === call.topic) ?? {}
       const waiting = await Promise.all(
         groups.map(async (group) => ({ group, backlog: (await broker.lag(doomed, { group })).backlog })),
       )
@@ -227,8 +272,12 @@ export const commands: Readonly<Record<string, Command>> = {
     takes: ['topic', 'group'],
     run: async (broker, call) => {
       if (call.group === undefined) throw new MessagingError('invalid', 'explain: say for whom by --group')
-      const explanation = await broker.explain(await topicOf(broker, call), { group: call.group })
-      return { value: explanation.promises, lines: explanation.toString().split('\n') }
+      const explanation = await broker.explain(await source(broker, call), { group: call.group })
+      return {
+        value: explanation.promises,
+        lines: explanation.toString().split('\n'),
+        note: 'as for a topic and a consumer that say nothing; key, order, filter and the like are known where they stand: broker.explain(topic, options)',
+      }
     },
   },
 }

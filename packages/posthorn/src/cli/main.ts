@@ -6,13 +6,14 @@ import { configuration } from '../configuration.ts'
 import { connect } from '../connect.ts'
 import { type Answer, type Call, type Command, commands, withoutTopic } from './commands.ts'
 
-const usage = `posthorn dead-letters list|show|redrive|discard --topic T --group G [--id I] [--reason R] [--limit N] [--rate N] [--beyond-inbox] [--yes]
+const usage = `posthorn dead-letters list|show|redrive|discard --topic T [--group G] [--id I] [--reason R] [--limit N] [--rate N] [--beyond-inbox] [--yes]
 posthorn lag --topic T --group G
 posthorn topics list
 posthorn topics delete --topic T [--yes]
 posthorn health
 posthorn explain --topic T --group G
 
+A topic with wildcards ('orders.*') is a pattern, for lag and explain. Without --group dead letters are those that reached no group.
 The broker comes from posthorn.json (or POSTHORN_CONFIG), POSTHORN_URL and POSTHORN_STORE, or --url and --store.
 --json prints one JSON value. What changes something does so only with --yes, and says before how much it would be.
 Exit code: 0 done, 1 not healthy or not all done, 2 wrong call.`
@@ -36,14 +37,14 @@ async function main(): Promise<number> {
       json: { type: 'boolean', default: false },
       yes: { type: 'boolean' },
       'beyond-inbox': { type: 'boolean' },
-      help: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   })
-  if (values.help) {
+  const name = positionals.join(' ')
+  if (values.help || name === 'help') {
     process.stdout.write(`${usage}\n`)
     return 0
   }
-  const name = positionals.join(' ')
   const command = commandOf(name, values)
   if (values.topic === undefined && !withoutTopic.includes(name))
     throw new Refused(`${name}: say which topic by --topic`)
@@ -108,6 +109,13 @@ function tell({ value, lines, note, failed = false }: Answer, json: boolean): nu
   return failed ? 1 : 0
 }
 
+/** What went wrong. Node explains an unknown option by how to give a positional argument, which nobody meant. */
+function said(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const [, option] = /^Unknown option '([^']+)'/.exec(error.message) ?? []
+  return option === undefined ? error.message : `there is no option ${option} (posthorn --help tells all)`
+}
+
 // Who reads the answer may have enough of it (`| head`).
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -119,6 +127,6 @@ try {
 } catch (error) {
   const wrongCall =
     error instanceof Refused || (error as { readonly code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`${said(error)}\n`)
   process.exitCode = wrongCall || isMessagingError(error, 'invalid') ? 2 : 1
 }
