@@ -8,7 +8,7 @@ import { startOf } from './positions.ts'
 import { receive } from './receiving.ts'
 import { extend, isDelivery, mark, settle } from './settling.ts'
 import { addTopic, findTopic } from './topic-rows.ts'
-import { dropGroup, dropReply, type Group, joinGroup, nameOf, topicsOf } from './topology.ts'
+import { dropReply, endGroup, type Group, joinGroup, nameOf, topicsOf } from './topology.ts'
 import { mustBeOutside } from './transaction.ts'
 
 /** What a source needs of the driver that opened it. */
@@ -162,7 +162,7 @@ function giveBack({ hub, namespace, clock }: SourceHost, { hands, group, subscri
     const all = [...hands].map((token) => ({ token, verdict: 'nack' }) as const)
     if (all.length > 0) settle(work, hub, group.id, all, clock.now())
     if (subscription.mode === 'shared') return
-    dropGroup(work.sql, group.id)
+    endGroup(work.sql, { id: group.id, ns: namespace, name: group.name })
     if (subscription.mode === 'reply') dropReply(work.sql, namespace, nameOf(subscription.source))
   })
 }

@@ -3,6 +3,7 @@ import {
   compileFilter,
   type Filterable,
   type From,
+  inboxSpace,
   MessagingError,
   type PatternSpec,
   patternMatches,
@@ -156,12 +157,35 @@ export function dropReply(sql: Sql, ns: string, name: string): void {
   sql.run('DELETE FROM posthorn_topic WHERE id = ?', topic.id)
 }
 
-/** Broadcast groups and reply addresses whose process died without a word. */
-export function dropDeadGroups(sql: Sql, now: number): void {
-  for (const row of sql.rows('SELECT id, ns, kind, source FROM posthorn_group WHERE alive < ?', now)) {
-    dropGroup(sql, row['id'] as number)
-    if (row['kind'] === 't') dropReply(sql, row['ns'] as string, row['source'] as string)
+/** Rows of an inbox that one transaction takes away: a long one must not hold the event loop. */
+const mostOfInbox = 2_000
+const cutInbox = `DELETE FROM posthorn_name WHERE (ns, space, name) IN (
+  SELECT ns, space, name FROM posthorn_name WHERE ns = ?1 AND space >= ?2 AND space < ?2 || char(0x10FFFF) LIMIT ${mostOfInbox})`
+
+/**
+ * Ends a group that lives only with its member, its inbox with it: nothing comes to it again. What is long goes by and by: then the group counts as dead, and
+ * upkeep goes on. True where all is gone.
+ */
+export function endGroup(
+  sql: Sql,
+  { id, ns, name }: { readonly id: number; readonly ns: string; readonly name: string },
+): boolean {
+  if (sql.run(cutInbox, ns, inboxSpace(name, '')) === mostOfInbox) {
+    sql.run('UPDATE posthorn_group SET alive = 0 WHERE id = ?', id)
+    return false
   }
+  dropGroup(sql, id)
+  return true
+}
+
+/** Broadcast groups and reply addresses whose process died without a word. True where there is more to do. */
+export function dropDeadGroups(sql: Sql, now: number): boolean {
+  for (const row of sql.rows('SELECT id, ns, kind, source, name FROM posthorn_group WHERE alive < ?', now)) {
+    const ns = row['ns'] as string
+    if (!endGroup(sql, { id: row['id'] as number, ns, name: row['name'] as string })) return true
+    if (row['kind'] === 't') dropReply(sql, ns, row['source'] as string)
+  }
+  return false
 }
 
 function addCursor(sql: Sql, group: number, topic: number, at: number): void {

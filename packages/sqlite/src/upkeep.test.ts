@@ -1,10 +1,11 @@
 import { StatementSync } from 'node:sqlite'
 import { isMessagingError } from '@posthorn/core'
+import { type Clock, systemClock } from '@posthorn/core/driver'
 import { expect, test, vi } from 'vitest'
 import { connected, freshPath, membership, message, never, texts, topicOf } from '../test/stage.ts'
 import { hubOf } from './hub.ts'
 import { settingsOf } from './options.ts'
-import { tidy } from './upkeep.ts'
+import { tidy, upkeepOf } from './upkeep.ts'
 
 const day = 86_400_000
 
@@ -82,6 +83,50 @@ test('a broadcast group whose process gave no sign for long is forgotten with wh
   await driver.close()
 })
 
+test.each(['ends', 'dies'])(
+  'what a broadcast member has handled is forgotten when it %s, in rounds where it is much, and nothing of another group',
+  async (how) => {
+    const path = freshPath()
+    const driver = await connected({ path, synchronous: 'normal' })
+    const topic = topicOf('t', { groups: [] })
+    await driver.declare(topic, never)
+    const member = membership(topic, { mode: 'broadcast', group: 'screen', from: 'latest' })
+    const source = await driver.open(member, never)
+    const note = (group: string, count: number): Promise<unknown> | undefined =>
+      driver.store?.transaction(async (tx) => {
+        for (let n = 0; n < count; n++) await driver.store?.once({ id: `${n}`, topic: 't', group }, tx)
+      })
+    await note('screen', 4_500)
+    await note('screen.2', 10)
+    const hub = await hubOf(settingsOf({ path, synchronous: 'normal' }), 1_000)
+    const left = (): Promise<unknown> =>
+      hub.read((sql) => [
+        sql.row('SELECT count(*) AS n FROM posthorn_name')?.['n'],
+        sql.row('SELECT count(*) AS n FROM posthorn_group')?.['n'],
+      ])
+    if (how === 'ends') await source.close()
+    const later = how === 'ends' ? 1 : 300_000
+    const rounds = []
+    do rounds.push(await left())
+    while (await hub.writer.write((work) => tidy(work, Date.now() + later, day)))
+    expect(rounds).toEqual(
+      how === 'ends'
+        ? [
+            [2_510, 1],
+            [510, 1],
+          ]
+        : [
+            [4_510, 1],
+            [2_510, 1],
+            [510, 1],
+          ],
+    )
+    expect(await left()).toEqual([10, 0])
+    await hub.release()
+    await driver.close()
+  },
+)
+
 test('the file stays small however much goes through it, and gives back what a rush took', async () => {
   const path = freshPath()
   const driver = await connected({ path, synchronous: 'normal' })
@@ -107,6 +152,38 @@ test('the file stays small however much goes through it, and gives back what a r
   for (let round = 0; round < 12; round++) await through(100)
   // In steps of a megabyte, down to what is left free for the next.
   expect(await pages()).toBeLessThan(600)
+  await hub.release()
+  await driver.close()
+})
+
+test('by its own pace, however quick the machine, retention takes away 28,000 messages a second', async () => {
+  const path = freshPath()
+  const driver = await connected({ path, synchronous: 'normal' })
+  const topic = topicOf('t', { groups: [], retentionMs: 0 })
+  await driver.declare(topic, never)
+  const count = 10_000
+  const batch = Array.from({ length: count }, (_, n) => message('t', `${n}`))
+  await driver.send(batch, { signal: never })
+  const hub = await hubOf(settingsOf({ path, synchronous: 'normal' }), 1_000)
+  const left = (): Promise<unknown> => hub.read((sql) => sql.row('SELECT count(*) AS n FROM posthorn_message')?.['n'])
+  // Waits are written down, and over at once.
+  const waits: number[] = []
+  const emptied = new Promise<void>((resolve) => {
+    const clock: Clock = {
+      ...systemClock,
+      now: () => Date.now() + day,
+      after(ms, call) {
+        waits.push(ms)
+        void left().then((n) => (n === 0 ? resolve() : call()))
+        return () => {}
+      },
+    }
+    upkeepOf(hub, clock, 0)
+  })
+  await emptied
+  // The first wait is for the first round, the last comes after all is gone.
+  const paced = waits.slice(1, -1).reduce((sum, ms) => sum + ms, 0)
+  expect(paced).toBeLessThan((count / 28_000) * 1_000)
   await hub.release()
   await driver.close()
 })

@@ -75,8 +75,7 @@ function isWork(sql: Sql, now: number, retentionMs: number): boolean {
 
 /** One round; true where there is more to do. */
 export function tidy({ sql }: Work, now: number, retentionMs: number): boolean {
-  let more = false
-  dropDeadGroups(sql, now)
+  let more = dropDeadGroups(sql, now)
   for (const { topic, last } of trims(sql, now, retentionMs)) {
     const gone = sql.run('DELETE FROM posthorn_message WHERE seq > ? AND seq <= ?', topic * span, last)
     sql.run('UPDATE posthorn_topic SET freed = max(freed, ?1), top = max(top, ?1) WHERE id = ?2', last, topic)
