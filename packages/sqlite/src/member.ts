@@ -25,10 +25,14 @@ export interface Member {
   over: boolean
   /** Something may have changed since this was set to false. */
   dirty: boolean
+  /** Until when (epoch ms) its receive sleeps unless it is called; undefined: for ever. */
+  until: number | undefined | 'awake'
   /** Wakes the receive that waits. */
   rouse: (() => void) | undefined
   /** Notes that something may have changed, and wakes who waits for it. */
   call(): void
+  /** Whether it reads this topic. */
+  touches(topic: number): boolean
 }
 
 /** A member that holds nothing yet. */
@@ -55,8 +59,10 @@ export function memberOf(
     epoch: undefined,
     over: false,
     dirty: false,
+    until: 'awake',
     rouse: undefined,
     call,
+    touches: (topic) => group.topic === undefined || group.topic === topic,
   }
   return member
 }

@@ -9,24 +9,26 @@ const longestMs = 15_000
 
 /** Waits for 1 to `max` deliveries: looks (which takes no lock), takes, or sleeps until it is called or something falls due. */
 export async function receive(member: Member, max: number, signal: AbortSignal): Promise<readonly Arrival[]> {
-  const { hub, group, call } = member
+  const { hub, call } = member
   if (!member.over && !signal.aborted && member.kept.length > 0) {
     const got = fromKept(member, max)
     if (got.length > 0) return got
   }
-  const unlisten = hub.wake.listen((topic) => group.topic === undefined || group.topic === topic, call)
+  const unlisten = hub.wake.listen(member)
   signal.addEventListener('abort', call, { once: true })
   try {
     for (;;) {
       if (member.over) throw closed(`the source of ${nameOf(member.subscription.source)}`)
       if (signal.aborted) return []
       member.dirty = false
+      member.until = 'awake'
       const { got, at } = await attempt(member, max, signal)
       if (got.length > 0) return got
       if (!member.dirty) await called(member, at)
     }
   } finally {
     member.rouse = undefined
+    member.until = 'awake'
     unlisten()
     signal.removeEventListener('abort', call)
   }
@@ -61,6 +63,7 @@ function called(member: Member, at: number | undefined): Promise<void> {
   const { clock }: { clock: Clock } = member
   return new Promise((resolve) => {
     const ms = at === undefined ? undefined : Math.min(Math.max(0, at - clock.now()), longestMs)
+    member.until = at
     const cancel = ms === undefined ? undefined : clock.after(ms, resolve, { unref: true })
     member.rouse = () => {
       cancel?.()

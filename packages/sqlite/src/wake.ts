@@ -1,10 +1,11 @@
 import { type FSWatcher, watch } from 'node:fs'
+import { outlooks } from './due.ts'
 import { dataVersion, type Sql } from './sql.ts'
 
 /** Tells who waits that there may be something: at once for what this process wrote, soon for what others did. */
 export interface Wake {
-  /** Calls back after each commit that touched one of these topics, and after each of another process. */
-  listen(touches: (topic: number) => boolean, call: () => void): () => void
+  /** Calls back after each commit of this process that touched one of its topics, and after those of others that left something for its group. */
+  listen(listener: Listener): () => void
   /** Calls back when held messages may have become due. */
   watch(call: () => void): () => void
   /** A commit of this process touched these. */
@@ -27,9 +28,13 @@ export function wakeOf(writer: Sql, path: string, probeMs: number): Wake {
   return new FileWake(writer, path, probeMs)
 }
 
-interface Listener {
-  readonly touches: (topic: number) => boolean
-  readonly call: () => void
+/** Who waits for messages of a group. */
+export interface Listener {
+  readonly group: { readonly id: number }
+  touches(topic: number): boolean
+  call(): void
+  /** Until when (epoch ms) it sleeps unless it is called; undefined: for ever. `awake`: it does not, and hears of every commit. */
+  readonly until: number | undefined | 'awake'
 }
 
 /**
@@ -63,8 +68,8 @@ class FileWake implements Wake {
     this.#restMs = probeMs
   }
 
-  listen(touches: (topic: number) => boolean, call: () => void): () => void {
-    return this.#added(this.#listeners, { touches, call })
+  listen(listener: Listener): () => void {
+    return this.#added(this.#listeners, listener)
   }
 
   watch(call: () => void): () => void {
@@ -73,7 +78,7 @@ class FileWake implements Wake {
 
   topics(touched: Iterable<number>): void {
     this.#stir(this.#probeMs)
-    for (const topic of touched) for (const { touches, call } of [...this.#listeners]) if (touches(topic)) call()
+    for (const topic of touched) for (const each of [...this.#listeners]) if (each.touches(topic)) each.call()
   }
 
   held(): void {
@@ -93,11 +98,12 @@ class FileWake implements Wake {
     if (this.#quiet > 0) return
     this.#version = now
     this.#restMs = this.#probeMs
-    this.all()
+    for (const each of this.#concerned()) each.call()
+    for (const { call } of [...this.#watchers]) call()
   }
 
   all(): void {
-    for (const { call } of [...this.#listeners]) call()
+    for (const each of [...this.#listeners]) each.call()
     for (const { call } of [...this.#watchers]) call()
   }
 
@@ -105,6 +111,25 @@ class FileWake implements Wake {
     this.#over = true
     clearTimeout(this.#timer)
     this.#unwatch()
+  }
+
+  /**
+   * For whom there may be something since others wrote. Each asks for itself once it is called, which costs several times what one statement for all does: a
+   * process may have hundreds, and of what others write most concerns few.
+   */
+  #concerned(): readonly Listener[] {
+    const all = [...this.#listeners]
+    // Within an open transaction this handle would see what is not committed.
+    if (all.length < 2 || this.#writer.database.isTransaction) return all
+    try {
+      const found = outlooks(this.#writer, new Set(all.map(({ group }) => group.id)))
+      return all.filter(({ group, until }) => {
+        const { ready, at } = found.get(group.id) ?? { ready: true, at: undefined }
+        return ready || until === 'awake' || (at !== undefined && (until === undefined || at < until))
+      })
+    } catch {
+      return all
+    }
   }
 
   #added<T>(to: Set<T>, entry: T): () => void {
