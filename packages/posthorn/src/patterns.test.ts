@@ -26,10 +26,12 @@ const withClock = (adapter: Adapter): Adapter => ({
   '~adapter': { ...planOf(adapter), clock: hastened() } as unknown as Adapter['~adapter'],
 })
 
+const patterns = ['patterns', 'spool']
+
 const common = {
   pass: (adapter, ms) => (planOf(adapter).clock as HastenedClock).advance(ms),
   parts: { openKeeper: hastenedKeeper, inbox: idempotent, slots },
-  chapters: ({ name }) => name === 'patterns' || name === 'foreign messages',
+  chapters: ({ name }) => [...patterns, 'foreign messages'].includes(name),
 } satisfies Partial<Harness>
 
 conformance({ ...common, name: 'sqlite', adapter: (namespace) => withClock(store(namespace)) })
@@ -56,5 +58,5 @@ for (const client of ['kafkajs', 'platformatic'] as const)
     store,
     foreign: kafkajsOn(kafkaBrokers),
     // By the second client what the patterns mean is the same; that its messages of others have positions is its own doing.
-    chapters: ({ name }) => name === 'foreign messages' || (client === 'kafkajs' && name === 'patterns'),
+    chapters: ({ name }) => name === 'foreign messages' || (client === 'kafkajs' && patterns.includes(name)),
   })

@@ -44,22 +44,6 @@ async function spooling(held?: (held: Held) => Held) {
   }
 }
 
-it('the spool keeps what cannot be sent, gives it in order when the broker is back, and nothing is left', async () => {
-  const { broker, clock, seen, goes, held, waiting } = await spooling()
-  goes(true)
-  expect(await held('a1', 'b1', 'a2')).toBe('spool,spool,spool')
-  await clock.advance(60_000)
-  expect([seen, await waiting()]).toEqual([[], 3])
-  goes(false)
-  expect(await held('a3')).toBe('spool')
-  await clock.advance(120_000)
-  expect(seen.filter((body) => body !== 'b1')).toEqual(['a1', 'a2', 'a3'])
-  expect(seen).toContain('b1')
-  expect(await waiting()).toBe(0)
-  expect(await held('a4')).toBe('broker')
-  await broker.close()
-})
-
 it('a key goes to the broker again when another process has emptied its spool', async () => {
   const { broker, clock, another, seen, goes, held, waiting } = await spooling()
   goes(true)
@@ -70,6 +54,51 @@ it('a key goes to the broker again when another process has emptied its spool', 
   goes(false)
   expect(await held('a3')).toBe('broker')
   for (const each of [other, broker]) await each.close()
+})
+
+it('what a process before has spooled comes before what this one sends of the key, though the store tells of it late', async () => {
+  let down = false
+  const { another, clock, goes, seen, held } = await spooling((inner) => ({
+    ...inner,
+    async range(query) {
+      if (down) throw new MessagingError('unavailable', 'the store is away')
+      return inner.range(query)
+    },
+  }))
+  goes(true)
+  expect(await held('a1', 'a2')).toBe('spool,spool')
+  down = true
+  const next = await another()
+  const producer = next.producer({ spool: true, sendTimeoutMs: 1_000 })
+  const early = producer.send(orders, 'a3')
+  await clock.advance(1)
+  expect((await early).held).toBe('spool')
+  down = false
+  await clock.advance(120_000)
+  expect(seen).toEqual(['a1', 'a2', 'a3'])
+  const late = producer.send(orders, 'a4')
+  await clock.advance(1)
+  expect((await late).held).toBe('broker')
+  await next.close()
+})
+
+it('who closes while the broker is away waits for the relay no longer than for everything else, and the row stays', async () => {
+  const { broker, another, clock, goes, held } = await spooling()
+  goes(true)
+  expect(await held('a1')).toBe('spool')
+  const { held: rows } = partsOf(broker.store)
+  let closed = false
+  const closing = broker.close({ drainMs: 500 }).then(() => {
+    closed = true
+  })
+  await clock.advance(1_000)
+  expect(closed).toBe(true)
+  await closing
+  expect(await rows?.count('ready')).toBe(1)
+  const next = await another()
+  await clock.advance(120_000)
+  expect(await rows?.count('ready')).toBe(0)
+  await next.close()
 })
 
 it('a key whose message could not be spooled goes to the broker again', async () => {

@@ -1,7 +1,7 @@
 // Which keys have something in the spool: what is sent of them must follow it.
 import type { ClaimedRow, Clock, Held } from '@posthorn/core/driver'
 
-/** How often is looked whether others have emptied the spool of a key: any process relays. */
+/** How often is looked whether others have emptied the spool of a key, since any process relays; and how soon a store that was away at start is asked again. */
 const lookMs = 5_000
 /** Keys that one look asks for. */
 const most = 200
@@ -20,7 +20,10 @@ type Row = Pick<ClaimedRow, 'ref' | 'lane'>
 /** The book of one process, filled from the store at start. */
 export function spoolBook(held: Held, clock: Clock) {
   const lanes = new Map<string, Lane>()
-  let cancel: (() => void) | undefined
+  /** Whether the store has told what lay there at start; until then each key may have something. */
+  let known = false
+  // Not undefined while a look is under way: it sets the next itself.
+  let cancel: (() => void) | undefined = () => {}
   let closed = false
 
   function note({ ref, lane }: Row): Lane | undefined {
@@ -37,8 +40,9 @@ export function spoolBook(held: Held, clock: Clock) {
       const rows = await held.range({ state: 'ready', after, max: 1_000 })
       for (const row of rows) note(row)
       after = rows.at(-1)?.ref
-      if (rows.length < 1_000) return
+      if (rows.length < 1_000) break
     }
+    known = true
   }
   async function emptied(): Promise<void> {
     for (const [name, lane] of [...lanes].slice(0, most)) {
@@ -52,14 +56,15 @@ export function spoolBook(held: Held, clock: Clock) {
     }
   }
   function look(): void {
-    emptied()
+    const asked = known ? emptied() : load()
+    asked
       // A store that is away is asked again.
       .catch(() => {})
       .finally(() => {
-        cancel = lanes.size === 0 || closed ? undefined : clock.after(lookMs, look, { unref: true })
+        cancel = (known && lanes.size === 0) || closed ? undefined : clock.after(lookMs, look, { unref: true })
       })
   }
-  load().catch(() => {})
+  look()
   return {
     /** Puts these away. From before it begins their keys count as spooled: whether a call that failed put a row there, a look will tell. */
     async put(rows: readonly Row[], insert: () => Promise<void>): Promise<void> {
@@ -76,7 +81,8 @@ export function spoolBook(held: Held, clock: Clock) {
       const found = lane === undefined ? undefined : lanes.get(lane)
       if (found?.refs.delete(ref) === true && found.refs.size === 0) lanes.delete(lane as string)
     },
-    has: (lane: string): boolean => lanes.has(lane),
+    /** Whether something of it lies there, or may. */
+    has: (lane: string): boolean => !known || lanes.has(lane),
     close(): void {
       closed = true
       cancel?.()

@@ -25,8 +25,8 @@ import { topics } from './topics.ts'
 export interface Closing {
   /** Begins: nothing new is taken. */
   begin(): void
-  /** After consumers and producers. */
-  finish(): Promise<void>
+  /** After consumers and producers. What the keeper relays has so long to end; then it stays in the store. */
+  finish(withinMs: number): Promise<void>
 }
 
 /** How long `close` waits for a consumer that is opening: where the broker is away it may never come to that. */
@@ -85,7 +85,7 @@ export function brokerOf(runtime: Runtime, closing: Closing): Broker {
       await Promise.race([flushAll(runtime.unsent), pause(runtime.clock, within, runtime.closing)])
       closing.begin()
       requests.close()
-      await closing.finish()
+      await closing.finish(within)
     })()
     return ended
   }

@@ -14,7 +14,7 @@ import {
 import { aloneGate } from '../consuming/alone.ts'
 import type { ConsumerOverride } from '../consuming/settings.ts'
 import { planOf } from '../driver/adapter.ts'
-import { systemClock } from '../driver/clock.ts'
+import { pause, systemClock } from '../driver/clock.ts'
 import { newId } from '../driver/id.ts'
 import type { Driver, DriverContext } from '../driver/seam.ts'
 import { MessagingError } from '../errors.ts'
@@ -266,10 +266,12 @@ function assemble({ adapter, options, parts, driver, context, closing, store: gi
     begin() {
       shut = true
     },
-    async finish() {
+    async finish(withinMs) {
       shut = true
-      await keeper?.close()
+      const kept = keeper?.close()
+      await Promise.race([kept, pause(clock, withinMs, closing.signal)])
       closing.abort(new MessagingError('closed', 'the broker is closed'))
+      await kept
       await driver.close()
       if (given?.ours === true) await given.store.close()
     },

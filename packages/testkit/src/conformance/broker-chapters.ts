@@ -14,6 +14,7 @@ import { refusingCalls } from './broker/refusing-calls.ts'
 import { selecting } from './broker/selecting.ts'
 import { sending } from './broker/sending.ts'
 import { sendingMany } from './broker/sending-many.ts'
+import { spooling } from './broker/spooling.ts'
 import { stopping } from './broker/stopping.ts'
 import { surviving } from './broker/surviving.ts'
 import { timing } from './broker/timing.ts'
@@ -40,4 +41,5 @@ export const brokerChapters: readonly Chapter[] = [
   ending,
   comparing,
   patterns,
+  spooling,
 ]

@@ -31,6 +31,8 @@ export const seeds = {
     'patterns.rule-13-inbox': { store: 'once-always' },
     'patterns.rule-19-park': { store: 'range-backwards' },
     'patterns.rule-23-seek': { store: 'once-always' },
+    'spool.order-of-a-key': { store: 'insert-nothing' },
+    'spool.outlives-its-process': { store: 'range-nothing' },
   },
   /** Needs a client that is not ours, and what the umbrella adds. */
   'other clients': {

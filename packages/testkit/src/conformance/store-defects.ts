@@ -30,6 +30,11 @@ export const storeDefects: Readonly<Record<string, StoreDefect>> = {
     }),
     found: ['stores.held-once'],
   },
+  'insert-nothing': {
+    sentence: 'a row that is put away is not there',
+    wrap: ({ held }) => ({ held: { ...held, insert: async () => {} } }),
+    found: ['stores.held-once'],
+  },
   'topic-lost': {
     sentence: 'a row forgets what is to be declared before it is sent',
     wrap: ({ held }) => ({
@@ -98,6 +103,11 @@ export const storeDefects: Readonly<Record<string, StoreDefect>> = {
     sentence: 'rows are read in the wrong order',
     wrap: ({ held }) => ({ held: { ...held, range: async (query) => [...(await held.range(query))].reverse() } }),
     found: ['stores.range', 'stores.change'],
+  },
+  'range-nothing': {
+    sentence: 'rows that are there are not read',
+    wrap: ({ held }) => ({ held: { ...held, range: async () => [] } }),
+    found: ['stores.range'],
   },
   'insert-outside-transaction': {
     sentence: 'a row of a transaction is there though it rolls back',
