@@ -29,6 +29,24 @@ const firstProgram = (): string => {
   return `${block}\nawait broker.close()\n`
 }
 
+/** The clients behind the adapters, as a compiler sees them that finds no optional one: typed all the same. */
+const clients = `import { kafka } from '@posthorn/kafka'
+import { rabbitmq } from '@posthorn/rabbitmq'
+import { connect } from 'posthorn'
+
+export const onKafka = await connect(kafka({ brokers: 'localhost:9092' }))
+await onKafka.driver.client.admin().connect()
+// @ts-expect-error there is no such thing
+onKafka.driver.client.nothing()
+// @ts-expect-error there is no such client
+kafka({ brokers: 'localhost:9092', client: 'kafkjs' })
+
+export const onRabbit = await connect(rabbitmq({ url: 'amqp://localhost' }))
+await onRabbit.driver.client.sending?.createChannel()
+// @ts-expect-error there is no such thing
+onRabbit.driver.client.sending?.nothing()
+`
+
 /** Writes a project in `folder` that has every package from its tarball, with README's first program and the hello example. */
 export const writeConsumer = (folder: string, packages: readonly Member[]): void => {
   const tarballs = Object.fromEntries(packages.map((member) => [member.manifest.name, `file:${tarballOf(member)}`]))
@@ -43,6 +61,7 @@ export const writeConsumer = (folder: string, packages: readonly Member[]): void
   writeFileSync(join(folder, 'pnpm-workspace.yaml'), JSON.stringify(settings))
   writeFileSync(join(folder, 'imports.mjs'), importsOf(packages))
   writeFileSync(join(folder, 'readme.ts'), firstProgram())
+  writeFileSync(join(folder, 'clients.ts'), clients)
   copyFileSync(join(checkout, 'examples/hello/main.ts'), join(folder, 'main.ts'))
 }
 

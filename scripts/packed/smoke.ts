@@ -36,7 +36,7 @@ const installed = (folder: string, by: Installer, packages: readonly Member[]): 
   },
 })
 
-/** The consumer's compiler, without our condition, over the example. */
+/** The consumer's compiler, without our condition, over the example and the clients; what our declarations import is looked at, too. */
 const compiled = (folder: string): Check => ({
   name: "consumer's types",
   repair,
@@ -51,9 +51,13 @@ const compiled = (folder: string): Check => ({
       'nodenext',
     ]
     const roots = ['--types', 'node', '--typeRoots', join(checkout, 'node_modules/@types')]
-    const { code, output } = await command('tsc', [...options, ...roots, '--pretty', 'false', 'readme.ts', 'main.ts'], {
-      cwd: folder,
-    })
+    const { code, output } = await command(
+      'tsc',
+      [...options, ...roots, '--pretty', 'false', 'readme.ts', 'main.ts', 'clients.ts'],
+      {
+        cwd: folder,
+      },
+    )
     return code === 0 ? [] : [output]
   },
 })

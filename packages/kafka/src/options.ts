@@ -1,5 +1,4 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
-import type { Admin } from '@platformatic/kafka'
 import { MessagingError } from '@posthorn/core'
 import {
   anything,
@@ -14,7 +13,7 @@ import {
   text,
   whole,
 } from '@posthorn/core/driver'
-import type { Kafka } from 'kafkajs'
+import type { Admin, Kafka } from './clients/native.ts'
 import type { Compression } from './clients/port.ts'
 
 /** How to log in. */
