@@ -28,12 +28,18 @@ export interface Claimed {
 
 /** Most messages that one claim looks at, so that a long row of filtered ones does not hold the event loop. */
 const mostScanned = 1_000
+/** Bytes of bodies after which a claim looks at no more, for the same reason; what it has by then may be more by one page. */
+const mostBytes = 4 * 2 ** 20
+/** Rows by which a claim learns how large bodies are. */
+const firstPage = 16
 
 const ofOne = 'SELECT topic, at FROM posthorn_cursor WHERE grp = ?'
 /** A pattern may have thousands of topics, most of which have nothing new. */
 const newsOfMany = `SELECT topic, at FROM posthorn_cursor AS c
   WHERE grp = ? AND EXISTS (SELECT 1 FROM posthorn_message WHERE seq > c.at AND seq < (c.topic + 1) * ${span})`
 const readLog = `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?`
+/** For who lists before he takes: no bodies. */
+const readHeads = `SELECT seq, grp, id, key, tag, NULL, type, sent, head FROM posthorn_message WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?`
 const readOne = `SELECT ${deliveryColumns} FROM posthorn_message WHERE seq = ?`
 const takeRow =
   'UPDATE posthorn_delivery SET state = 1, sort = NULL, claim = ?, until = ?, starts = starts + 1 WHERE grp = ? AND ord = ?'
@@ -70,6 +76,8 @@ export function claim(work: Work, hub: Hub, wish: ClaimWish): Claimed {
 interface Hand {
   readonly no: number
   readonly taken: Delivery[]
+  /** Bytes of the bodies that were read for it. */
+  bytes: number
   /** How many of each lane are in this hand. */
   readonly lanes: Map<string, number>
   take(row: MessageRow, lane: string | undefined, progress: Progress): void
@@ -85,6 +93,7 @@ function handOf(sql: Sql, { group, until, topicName }: ClaimWish, no: number): H
   return {
     no,
     taken,
+    bytes: 0,
     lanes,
     take(row, lane, progress) {
       const seq = row[at.seq] as number
@@ -112,6 +121,7 @@ function takeReady(sql: Sql, { group, room, laneRoom, now, until }: ClaimWish, h
       sql.run('DELETE FROM posthorn_delivery WHERE grp = ? AND ord = ?', group.id, row['ord'] as number)
       return
     }
+    hand.bytes += bytesOf(message)
     sql.run(takeRow, hand.no, until, group.id, row['ord'] as number)
     hand.take(message, (row['lane'] as string | null) ?? undefined, {
       starts: (row['starts'] as number) + 1,
@@ -121,7 +131,7 @@ function takeReady(sql: Sql, { group, room, laneRoom, now, until }: ClaimWish, h
     })
   }
   for (const first of sql.rows(readyRows, group.id, room)) {
-    if (hand.taken.length >= room) return
+    if (hand.taken.length >= room || hand.bytes > mostBytes) return
     take(first)
     if (first['lane'] === null) continue
     const most = Math.min(laneRoom - 1, room - hand.taken.length)
@@ -129,6 +139,10 @@ function takeReady(sql: Sql, { group, room, laneRoom, now, until }: ClaimWish, h
     for (const next of sql.rows(followers, group.id, first['lane'] as string, first['ord'] as number, most)) {
       if ((next['due'] as number) > now) {
         // Nothing of the log may pass it.
+        hand.lanes.set(first['lane'] as string, Number.NEGATIVE_INFINITY)
+        break
+      }
+      if (hand.bytes > mostBytes) {
         hand.lanes.set(first['lane'] as string, Number.NEGATIVE_INFINITY)
         break
       }
@@ -145,9 +159,10 @@ function takeIn(sql: Sql, wish: ClaimWish, hand: Hand, direct: boolean): void {
     const topic = cursor['topic'] as number
     const from = cursor['at'] as number
     let seq = from
-    while (scanned < mostScanned && (!direct || hand.taken.length < room)) {
-      const most = direct ? Math.min(room - hand.taken.length, mostScanned - scanned) : mostScanned - scanned
-      const rows = sql.lists(readLog, seq, (topic + 1) * span, most)
+    while (scanned < mostScanned && hand.bytes <= mostBytes && (!direct || hand.taken.length < room)) {
+      const fitting = scanned === 0 ? firstPage : Math.ceil((mostBytes * scanned) / Math.max(hand.bytes, 1))
+      const most = direct ? Math.min(room - hand.taken.length, mostScanned - scanned, fitting) : mostScanned - scanned
+      const rows = sql.lists(direct ? readLog : readHeads, seq, (topic + 1) * span, most)
       const last = rows.at(-1)
       if (last === undefined) break
       if (direct && group.order === 'none' && group.matches === everything && rows.every((row) => row[at.grp] === null))
@@ -158,11 +173,14 @@ function takeIn(sql: Sql, wish: ClaimWish, hand: Hand, direct: boolean): void {
             admit(sql, wish, hand, row, topicName(sql, topic), direct)
       seq = last[at.seq] as number
       scanned += rows.length
+      for (const row of rows) hand.bytes += bytesOf(row)
       if (rows.length < most) break
     }
     if (seq !== from) sql.run('UPDATE posthorn_cursor SET at = ? WHERE grp = ? AND topic = ?', seq, group.id, topic)
   }
 }
+
+const bytesOf = (row: MessageRow): number => (row[at.body] as Uint8Array | null)?.byteLength ?? 0
 
 /** Each claim begins with another topic of a pattern: one that is never empty would keep the others waiting. */
 function inTurn(cursors: readonly Row[], turn: number): readonly Row[] {

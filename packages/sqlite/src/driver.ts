@@ -138,7 +138,9 @@ function send(
   if (control.signal.aborted) return Promise.reject(aborted('the send'))
   if (batch.length === 0) return Promise.resolve([])
   if (control.atomic === true || control.tx !== undefined) return sendTogether(host, batch, control)
-  return hub.writer.write((work) => place(work, host, batch, clock.now()), control)
+  let bytes = 0
+  for (const { body } of batch) bytes += body.byteLength
+  return hub.writer.write((work) => place(work, host, batch, clock.now()), { signal: control.signal, bytes })
 }
 
 /** All of these or none. */

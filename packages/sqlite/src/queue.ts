@@ -5,6 +5,8 @@ import type { Work } from './writer.ts'
 export interface Job {
   readonly run: ((work: Work) => unknown) | undefined
   readonly sync: boolean
+  /** Of the bodies that it writes. */
+  readonly bytes: number
   readonly signal: AbortSignal | undefined
   readonly resolve: (value: unknown) => void
   readonly reject: (error: MessagingError) => void
@@ -22,8 +24,8 @@ export interface Queue {
   readonly holder: Job | undefined
   /** `stalled`: nothing is begun for a while. */
   add(job: Job, stalled: boolean): void
-  /** The next pieces of work that share a transaction, in their order. */
-  works(most: number): readonly Job[]
+  /** The next pieces of work that share a transaction, in their order: at most so many, and no more of them once they have so many bytes. */
+  works(most: number, mostBytes: number): readonly Job[]
   /** The first pieces of work are done, or have failed. */
   worked(count: number): void
   /** The holder has his transaction, or will have none. */
@@ -68,7 +70,12 @@ export function queueOf(path: string): Queue {
       ;(job.run === undefined ? holders : works).push(job)
       if (stalled) stall(job)
     },
-    works: (most) => works.slice(0, most),
+    works(most, mostBytes) {
+      let count = 0
+      for (let bytes = 0; count < works.length && count < most && bytes < mostBytes; count++)
+        bytes += (works[count] as Job).bytes
+      return works.slice(0, count)
+    },
     worked(count) {
       works = works.length > count ? works.slice(count) : []
     },

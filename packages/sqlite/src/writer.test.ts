@@ -110,3 +110,31 @@ test('work waits for one of many who hold a transaction for long, and they for o
   expect(order.filter((each) => each.startsWith('work')).length).toBeGreaterThanOrEqual(3)
   await hub.release()
 })
+
+test('work with large bodies is spread over transactions, so that others have their turn between them', async () => {
+  const hub = await hubOf(settingsOf(freshPath()), 1_000)
+  const did: string[] = []
+  const put = (n: number): Promise<unknown> =>
+    hub.writer.write(
+      (work) => {
+        did.push(`${n}`)
+        work.after(() => void did.push('committed'))
+      },
+      { bytes: 2 ** 20 },
+    )
+  const turn = new Promise((resolve) => setImmediate(() => resolve(did.push('another'))))
+  await Promise.all([...Array.from({ length: 6 }, (_, n) => put(n)), turn])
+  const committed = Array(4).fill('committed')
+  expect(did.filter((each) => each !== 'another')).toEqual([
+    '0',
+    '1',
+    '2',
+    '3',
+    ...committed,
+    '4',
+    '5',
+    ...committed.slice(2),
+  ])
+  expect(did.indexOf('another')).toBeLessThan(did.indexOf('4'))
+  await hub.release()
+})

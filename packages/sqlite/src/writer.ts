@@ -32,7 +32,7 @@ export interface Writer {
    * Runs `work` in the next transaction and resolves when it is committed; work that throws takes back only itself. It may run twice, so it
    * changes nothing but the database; the rest belongs into `after`. With `sync: false` a loss of power may undo it, together with all later.
    */
-  write<R>(work: (work: Work) => R, options?: { readonly sync?: boolean; readonly signal?: AbortSignal }): Promise<R>
+  write<R>(work: (work: Work) => R, options?: WriteOptions): Promise<R>
   /** Opens a transaction that stays open until its end; other writers of this process queue behind it. */
   begin(): Promise<HeldTransaction>
   /** Since when a held transaction is open, epoch ms of the machine. */
@@ -44,6 +44,14 @@ export interface Writer {
   refuse(error: MessagingError): void
   /** Writes what is queued, then refuses. */
   close(): Promise<void>
+}
+
+/** How a piece of work is written. */
+export interface WriteOptions {
+  readonly sync?: boolean
+  readonly signal?: AbortSignal
+  /** Of the bodies that it writes; default 0. */
+  readonly bytes?: number
 }
 
 /** How a writer waits and syncs. */
@@ -58,6 +66,8 @@ export interface WriterSettings {
 
 /** At most so many pieces of work in one transaction, so that a full queue does not hold the event loop. */
 const mostJobs = 256
+/** Once its work has so many bytes of bodies, a transaction takes no more, for the same reason. */
+const mostBytes = 4 * 2 ** 20
 
 /**
  * So many hold a transaction one after the other before other work has its turn: with short ones handlers keep pace with sends. After one that took
@@ -106,15 +116,12 @@ class FileWriter implements Writer {
     return this.#queue.length
   }
 
-  write<R>(
-    run: (work: Work) => R,
-    { sync = true, signal }: { readonly sync?: boolean; readonly signal?: AbortSignal } = {},
-  ): Promise<R> {
-    return this.#add(run, sync, signal) as Promise<R>
+  write<R>(run: (work: Work) => R, { sync = true, signal, bytes = 0 }: WriteOptions = {}): Promise<R> {
+    return this.#add(run, sync, signal, bytes) as Promise<R>
   }
 
   begin(): Promise<HeldTransaction> {
-    return this.#add(undefined, true, undefined) as Promise<HeldTransaction>
+    return this.#add(undefined, true, undefined, 0) as Promise<HeldTransaction>
   }
 
   refuse(error: MessagingError): void {
@@ -130,11 +137,11 @@ class FileWriter implements Writer {
     return drained.then(() => this.#durable?.close())
   }
 
-  #add(run: Job['run'], sync: boolean, signal: AbortSignal | undefined): Promise<unknown> {
+  #add(run: Job['run'], sync: boolean, signal: AbortSignal | undefined, bytes: number): Promise<unknown> {
     if (this.#over) return Promise.reject(closed(`the SQLite file ${this.#path}`))
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
     return new Promise((resolve, reject) => {
-      this.#queue.add({ run, sync, signal, resolve, reject, since: undefined }, this.#blocked)
+      this.#queue.add({ run, sync, bytes, signal, resolve, reject, since: undefined }, this.#blocked)
       if (!this.#blocked) this.#schedule()
     })
   }
@@ -150,7 +157,7 @@ class FileWriter implements Writer {
     this.#scheduled = false
     this.#queue.dropAborted()
     const { holder } = this.#queue
-    const jobs = holder !== undefined && this.#holders < mostHolders ? [] : this.#queue.works(mostJobs)
+    const jobs = holder !== undefined && this.#holders < mostHolders ? [] : this.#queue.works(mostJobs, mostBytes)
     if (jobs.length > 0) {
       if (!this.#together(jobs)) return
       this.#holders = 0
