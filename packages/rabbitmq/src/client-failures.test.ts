@@ -227,6 +227,26 @@ describe('consuming', () => {
     expect(events).toContain('disconnected')
   })
 
+  it('waits for what takes long as long as it gets on, as a topic with hundreds of groups, and no longer', async () => {
+    const { proxy, at } = await proxied()
+    // Twenty times as fast: silence is over after 750 ms.
+    const clock: typeof systemClock = {
+      ...systemClock,
+      after: (ms, call, options) => systemClock.after(ms / 20, call, options),
+    }
+    const driver = await fixture.connect({ url: at }, { clock, connectTimeoutMs: 100_000 })
+    const groups = Array.from({ length: 6 }, (_, i) => ({ name: `g${i}`, order: 'none', filter: undefined }) as const)
+    proxy.latency(20)
+    const started = performance.now()
+    await driver.declare(fixture.topic({ groups }), forever)
+    expect(performance.now() - started).toBeGreaterThan(1_000)
+    proxy.freeze()
+    await expect(driver.declare(fixture.topic({ groups }), forever)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/no answer within/),
+    })
+  })
+
   it('does not wait for ever for a queue that does not answer, as one without a leader', async () => {
     const { proxy, at } = await proxied()
     const driver = await fixture.connect()

@@ -5,8 +5,10 @@ import type { Link } from './connection.ts'
 import { aborted, conflict, translated } from './errors.ts'
 import type { Binding, Step } from './plan.ts'
 
-/** Longest that the broker may take for what is asked of it at set-up: amqplib itself waits for ever. */
+/** Longest that the broker may leave us without an answer at set-up: amqplib itself waits for ever. */
 const answerMs = 15_000
+/** Steps that were answered, by channel: a topic with hundreds of groups may take longer, as long as it gets on. */
+const stepsDone = new WeakMap<Channel, number>()
 
 /** Runs work on a channel of its own: an error closes a channel, and it must be nobody else's. */
 export function onChannel<T>(
@@ -65,7 +67,8 @@ async function onOwn<C extends Channel, T>(
     signal.addEventListener('abort', stop, { once: true })
   })
   try {
-    return await Promise.race([answered(run(), about, clock), stopped])
+    const steps = (): number => (channel === undefined ? 0 : (stepsDone.get(channel) ?? 0))
+    return await Promise.race([answered(run(), about, clock, steps), stopped])
   } finally {
     over = true
     signal.removeEventListener('abort', stop)
@@ -73,15 +76,20 @@ async function onOwn<C extends Channel, T>(
   }
 }
 
-/** What the broker answers; `unavailable` where it does not in time. */
-export async function answered<T>(asking: Promise<T>, about: string, clock: Clock): Promise<T> {
-  const answer = await within(
-    asking.then((value) => ({ value })),
-    answerMs,
-    clock,
-  )
-  if (answer === undefined) throw new MessagingError('unavailable', `${about}: no answer within ${answerMs} ms`)
-  return answer.value
+/** What the broker answers; `unavailable` where it does not in time. `steps` tells how far it is, where there are many. */
+export async function answered<T>(
+  asking: Promise<T>,
+  about: string,
+  clock: Clock,
+  steps: () => number = () => 0,
+): Promise<T> {
+  const answering = asking.then((value) => ({ value }))
+  for (let before = -1; before < steps(); ) {
+    before = steps()
+    const answer = await within(answering, answerMs, clock)
+    if (answer !== undefined) return answer.value
+  }
+  throw new MessagingError('unavailable', `${about}: no answer within ${answerMs} ms`)
 }
 
 /** Closes a channel without waiting and without complaint: it may be closed already, or have nobody at the other end. */
@@ -127,6 +135,7 @@ export async function establish(
     try {
       if (mode === 'declare') await make(channel, step)
       else await look(channel, step)
+      stepsDone.set(channel, (stepsDone.get(channel) ?? 0) + 1)
     } catch (error) {
       throw mode === 'declare' ? conflict(error, `${about}, ${nameOf(step)}`) : missing(error, about, step)
     }
