@@ -6,12 +6,12 @@ import type { Broker } from './broker.ts'
 import { ensure, freezeNode, killNode, logs, reset, startNode, status, stop, url } from './lifecycle.ts'
 import { brokersFolder } from './places.ts'
 
-/** Counts its starts in its data; told to, it says 60 lines and ends. */
+/** Counts its starts in its data; told to, it says why it cannot, 60 more lines, and ends. */
 const server = `
   const { appendFileSync } = require('node:fs')
   const [port, broken] = process.argv.slice(1)
   appendFileSync('data', 'started\\n')
-  if (broken) { for (let n = 1; n <= 60; n++) console.log('line ' + n); process.exit(1) }
+  if (broken) { console.log('2026-01-01 [error] <0.1.0> the disk is made of cheese'); for (let n = 1; n <= 60; n++) console.log('line ' + n); process.exit(1) }
   require('node:http').createServer((_, answer) => answer.end('up')).listen(Number(port), '127.0.0.1', () => console.log('up'))
 `
 
@@ -62,10 +62,10 @@ test('a reset gives an empty one that runs', async () => {
   expect([await answers(), starts()]).toEqual(['up', 1])
 })
 
-test('a start that fails says why as soon as the process has ended, shows the last lines of the log, and leaves nothing half started', async () => {
+test('a start that fails says why as soon as the process has ended, shows its first complaint and the last lines of the log, and leaves nothing half started', async () => {
   const failure = await ensure('small', { settings: { broken: 'yes' } }).catch((error: Error) => error.message)
   expect(failure).toMatch(
-    /^small: n1 did not start: it ended by itself\. Its ports: http \d+ \(POSTHORN_PORT_BASE moves them\)\. The last lines of \S+\/log:\nline 21\n/,
+    /^small: n1 did not start: it ended by itself\. It complained first:\n2026-01-01 \[error\] <0\.1\.0> the disk is made of cheese\nIts ports: http \d+ \(POSTHORN_PORT_BASE moves them\)\. The last lines of \S+\/log:\nline 21\n/,
   )
   expect(failure).toMatch(/\nline 60$/)
   expect(state()).toBe('stopped')

@@ -6,7 +6,7 @@ import { type Certificates, certificatesIn } from './certificates.ts'
 import { Hopeless, until } from './condition.ts'
 import { run } from './host-tools.ts'
 import { locked } from './lock.ts'
-import { logTail } from './log-tail.ts'
+import { complaints, logTail } from './log.ts'
 import { brokersFolder, checkout } from './places.ts'
 import { portBase, portsOf, takenPorts } from './ports.ts'
 import * as processes from './processes.ts'
@@ -144,8 +144,10 @@ const serving = async (broker: Broker, site: Site, member: Process): Promise<voi
     const file = processes.logFile(member.folder)
     const reason = error instanceof Error ? error.message : String(error)
     const ports = Object.entries(member.ports).map(([name, port]) => `${name} ${port}`)
+    const first = complaints(file, 5)
+    const cause = first === '' ? ' ' : ` It complained first:\n${first}\n`
     throw new Error(
-      `${broker.name}: ${member.name} did not start: ${reason}. Its ports: ${ports.join(', ')} (POSTHORN_PORT_BASE moves them). The last lines of ${file}:\n${logTail(file, 40)}`,
+      `${broker.name}: ${member.name} did not start: ${reason}.${cause}Its ports: ${ports.join(', ')} (POSTHORN_PORT_BASE moves them). The last lines of ${file}:\n${logTail(file, 40)}`,
     )
   }
 }

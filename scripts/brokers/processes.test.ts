@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Launch } from './broker.ts'
 import { until } from './condition.ts'
-import { logTail } from './log-tail.ts'
+import { logTail } from './log.ts'
 import { end, kill, launch, logFile, members, signalAll, stateOf } from './processes.ts'
 
 let folder = ''

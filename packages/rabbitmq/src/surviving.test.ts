@@ -13,19 +13,6 @@ await ensure(name)
 const proxy = await faultProxy({ to: { host: '127.0.0.1', port: portsOfNode(name)['amqp'] as number } })
 afterAll(() => proxy.close())
 
-/** Its ports may be taken for a moment yet. */
-async function started(): Promise<void> {
-  const end = performance.now() + 20_000
-  for (;;) {
-    try {
-      return await startNode(name)
-    } catch (error) {
-      if (performance.now() > end) throw error
-      await new Promise((resolve) => setTimeout(resolve, 250))
-    }
-  }
-}
-
 const harness: Harness = {
   name: 'rabbitmq',
   adapter: () => rabbitmq({ url: `amqp://guest:guest@127.0.0.1:${proxy.port}`, heartbeatS: 2 }) as Adapter,
@@ -41,7 +28,7 @@ const harness: Harness = {
     },
     async kill() {
       await killNode(name)
-      return started
+      return () => startNode(name)
     },
     async freeze() {
       freezeNode(name)
