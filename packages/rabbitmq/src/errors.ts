@@ -22,8 +22,15 @@ const untrusted = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME|SSL_ALERT|ERR_SSL/
 export function translated(error: unknown, about: string, outcome?: 'failed' | 'unknown'): MessagingError {
   if (error instanceof MessagingError) return error
   const code = codeOf(error)
-  return new MessagingError(code, `${about}: ${sentence(error)}${hints[code] ?? ''}`, { cause: error, outcome })
+  const text = sentence(error)
+  const hint = noChannel.test(text) ? moreConnections : (hints[code] ?? '')
+  return new MessagingError(code, `${about}: ${text}${hint}`, { cause: error, outcome })
 }
+
+/** What amqplib says when a connection has all that it may have. Some may end, so it can pass. */
+const noChannel = /No channels left to allocate/
+const moreConnections =
+  '; each consumer takes a channel for each queue that it reads, and a connection has as many as channel_max of the broker says (2047): spread the consumers over more than one connect(), or raise it'
 
 const hints: Partial<Record<ErrorCode, string>> = {
   unauthorized: '; check user, password, virtual host, permissions and certificates',
