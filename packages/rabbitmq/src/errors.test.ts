@@ -1,4 +1,5 @@
 import { ensure } from '@posthorn/brokers'
+import type { Source } from '@posthorn/core/driver'
 import { connect } from 'amqplib'
 import { expect, it } from 'vitest'
 import { fixtureOn } from './testing/fixture.ts'
@@ -12,7 +13,7 @@ it('says what to do where a connection has no channel left, and goes on when the
   const driver = await fixture.connect({ connection })
   const topic = fixture.topic()
   await driver.declare(topic, new AbortController().signal)
-  const sources = []
+  const sources: Source[] = []
   let refused: unknown
   while (refused === undefined && sources.length < 7)
     await fixture.open(driver, topic).then(
