@@ -99,4 +99,23 @@ describe('half messages', () => {
     expect(seen).toEqual([])
     await broker.close()
   })
+
+  it.each([
+    ['throws', () => Promise.reject(new Error('no such table')), /the check threw: Error: no such table$/],
+    ['answers nonsense', async () => 'committed' as never, /the check answered "committed", which is none of 'commit'/],
+  ] as const)('whose check %s say so, in a line and in the dead letter', async (_, check, says) => {
+    const lines: string[] = []
+    const { broker, clock, another } = await rig({ log: (line) => void lines.push(line) })
+    broker.checkHalf(paid, check)
+    const gone = await another()
+    gone.checkHalf(paid, check)
+    void gone.producer().sendHalf(paid, { n: 9 }, () => new Promise(() => {}))
+    await clock.idle()
+    await clock.advance(immunityMs + 20 * askAgainMs)
+    const errors = []
+    for await (const letter of broker.deadLetters(paid).list()) errors.push(letter.error)
+    expect(errors).toEqual([expect.stringMatching(says)])
+    expect(lines).toContainEqual(expect.stringMatching(/the check of half messages of paid .*it counts as 'unknown'$/))
+    await broker.close()
+  })
 })

@@ -1,5 +1,13 @@
 import type { Keeper, KeeperContext } from '@posthorn/core/driver'
-import { type ClaimedRow, type Clock, type Dispatch, describe, type Held, MessagingError } from '@posthorn/core/driver'
+import {
+  type ClaimedRow,
+  type Clock,
+  type Dispatch,
+  describe,
+  type Held,
+  MessagingError,
+  show,
+} from '@posthorn/core/driver'
 import { rounds } from './rounds.ts'
 import { refOf } from './rows.ts'
 
@@ -10,7 +18,28 @@ export const askAgainMs = 60_000
 /** Questions answered `unknown` before the message becomes a dead letter. */
 const mostQuestions = 15
 
+/** How much of an error is kept. */
+const longestError = 500
+
 type Ask = Parameters<Keeper['check']>[1]
+type Word = Awaited<ReturnType<Ask>>
+
+/** What a check says; one that throws or says something else says nothing, and why is told. */
+async function answerOf(
+  check: Ask,
+  message: Dispatch,
+): Promise<{ readonly answer: Word; readonly failure: string | undefined }> {
+  try {
+    const answer: unknown = await check(message)
+    if (answer === 'commit' || answer === 'rollback' || answer === 'unknown') return { answer, failure: undefined }
+    return {
+      answer: 'unknown',
+      failure: `answered ${show(answer)}, which is none of 'commit', 'rollback' and 'unknown'`,
+    }
+  } catch (error) {
+    return { answer: 'unknown', failure: `threw: ${describe(error)}` }
+  }
+}
 
 /** Half messages: prepared rows that their sender commits or rolls back, or about which its check is asked when it has vanished. */
 export function halves(held: Held, context: KeeperContext) {
@@ -64,16 +93,19 @@ function questions(held: Held, { clock, events, relay }: KeeperContext) {
     // Another process may know the topic; it is not counted as a question.
     if (check === undefined)
       return void (await held.change(row.ref, expect, { state: 'prepared', dueAt: clock.now() + 5_000 }))
-    const answer = await check(row.message).catch(() => 'unknown' as const)
+    const { answer, failure } = await answerOf(check, row.message)
+    if (failure !== undefined)
+      events.say(`the check of half messages of ${row.message.topic} ${failure}; it counts as 'unknown'`)
     if (answer === 'commit') await held.change(row.ref, expect, { state: 'ready', dueAt: clock.now() })
     else if (answer === 'rollback') await held.change(row.ref, expect, undefined)
     else if (row.tries + 1 < mostQuestions)
       await held.change(row.ref, expect, { state: 'prepared', dueAt: clock.now() + askAgainMs, tries: row.tries + 1 })
-    else await giveUp(row)
+    else await giveUp(row, failure)
   }
 
-  async function giveUp(row: ClaimedRow): Promise<void> {
-    const error = `nobody could say in ${mostQuestions} questions whether to commit`
+  async function giveUp(row: ClaimedRow, failure: string | undefined): Promise<void> {
+    const last = failure === undefined ? '' : `; the last time the check ${failure}`
+    const error = `nobody could say in ${mostQuestions} questions whether to commit${last}`.slice(0, longestError)
     const letter = { reason: 'unanswered', error, attempts: row.tries + 1, at: clock.now() } as const
     const [put] = await relay([{ message: { ...row.message, notBefore: undefined, letter }, topic: row.topic }])
     if (put?.ok !== true) return
@@ -81,7 +113,7 @@ function questions(held: Held, { clock, events, relay }: KeeperContext) {
     events.say(`half message ${row.message.id} of ${row.message.topic} became a dead letter: ${error}`)
   }
 
-  const asking = rounds(held, clock, 'prepared', 50, async (rows) => {
+  const asking = rounds(held, { clock, events }, 'prepared', 50, async (rows) => {
     await Promise.all(rows.map(ask))
   })
   return { checks, close: asking.close }

@@ -139,4 +139,43 @@ describe('a store that is away', () => {
     expect(letters).toEqual([])
     await broker.close()
   })
+
+  it('that takes no parked message, and gives none to the relay, is told of, and the message waits until it does', async () => {
+    let full = true
+    const lines: string[] = []
+    const refuse = async (): Promise<never> => {
+      throw new MessagingError('unavailable', 'the disk is full')
+    }
+    const { broker, clock } = await rig({
+      apart: true,
+      log: (line) => void lines.push(line),
+      faults: {
+        held: (held) => ({
+          ...held,
+          insert: (...row) => (full ? refuse() : held.insert(...row)),
+          claim: (query) => (full ? refuse() : held.claim(query)),
+        }),
+      },
+    })
+    const told: string[] = []
+    const letters: string[] = []
+    broker.on('send-failed', ({ error }) => void told.push(error.message))
+    broker.on('key-parked', ({ key }) => void letters.push(key))
+    await broker.consume(
+      orders,
+      { group: 'g', order: 'key', onFailure: 'park', use: [retry({ attempts: 1 })] },
+      async () => {
+        throw new Error('no')
+      },
+    )
+    await broker.producer().send(orders, { key: 'a', n: 1 })
+    await clock.advance(5_000)
+    expect(told).toContain('the disk is full')
+    expect(letters).toEqual([])
+    expect(lines.filter((line) => line.includes('what is ready in the store cannot be worked off'))).toHaveLength(1)
+    full = false
+    await clock.advance(5_000)
+    expect(letters).toEqual(['a'])
+    await broker.close()
+  })
 })

@@ -36,7 +36,7 @@ function sendingAgain(held: Held, { clock, relay }: KeeperContext) {
 export function parking(held: Held, context: KeeperContext) {
   const { clock, topicOf } = context
   const send = sendingAgain(held, context)
-  const releasing = rounds(held, clock, 'parked', 100, async (rows) => {
+  const releasing = rounds(held, context, 'parked', 100, async (rows) => {
     await Promise.all(rows.map(send))
   })
   const head = async (lane: string) => (await held.range({ state: 'parked', lane, max: 1 }))[0]

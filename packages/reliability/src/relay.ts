@@ -32,8 +32,8 @@ export function relaying(held: Held, { clock, events, relay }: KeeperContext, le
       }),
     )
   }
-  const sending = rounds(held, clock, 'ready', most, send, { watching: true })
-  const sweeping = rounds(held, clock, 'sent', most, async (rows) => {
+  const sending = rounds(held, { clock, events }, 'ready', most, send, { watching: true })
+  const sweeping = rounds(held, { clock, events }, 'sent', most, async (rows) => {
     await Promise.all(rows.map(({ ref, fence }) => held.change(ref, { state: 'sent', fence }, undefined)))
   })
 

@@ -1,4 +1,4 @@
-import type { ClaimedRow, Clock, Held, HeldState } from '@posthorn/core/driver'
+import { type ClaimedRow, describe, type Held, type HeldState, type KeeperContext } from '@posthorn/core/driver'
 
 /** How long a round may work on what it claimed before another process may. Longer than the publish deadline. */
 const leaseMs = 30_000
@@ -8,11 +8,12 @@ const longestMs = 5_000
 
 /**
  * Works off the rows of one state as they fall due: woken by the next due time, now and then on its own, and by the store where somebody waits for what has just
- * been put away. One round at a time; what a round throws is tried again with the next.
+ * been put away. One round at a time; what a round throws is tried again with the next, and told once until
+ * a round ends well.
  */
 export function rounds(
   held: Held,
-  clock: Clock,
+  { clock, events }: Pick<KeeperContext, 'clock' | 'events'>,
   state: HeldState,
   max: number,
   work: (rows: readonly ClaimedRow[]) => Promise<void>,
@@ -21,6 +22,7 @@ export function rounds(
   let closed = false
   let running: Promise<void> | undefined
   let again = false
+  let failed = false
   let cancel = (): void => {}
 
   const sleep = (ms: number): void => {
@@ -47,7 +49,17 @@ export function rounds(
     }
     cancel()
     running = round()
-      .catch(() => sleep(1_000))
+      .then(() => {
+        failed = false
+      })
+      .catch((error: unknown) => {
+        if (!failed && !closed)
+          events.say(
+            `what is ${state} in the store cannot be worked off, and is tried again each second: ${describe(error)}`,
+          )
+        failed = true
+        sleep(1_000)
+      })
       .finally(() => {
         running = undefined
         if (again) wake()

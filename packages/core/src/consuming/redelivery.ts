@@ -2,6 +2,7 @@ import { deadLetterOf } from '../broker/letter.ts'
 import type { Runtime } from '../broker/runtime.ts'
 import type { Dispatch, Failure, Letter } from '../driver/envelope.ts'
 import type { Settled } from '../driver/seam.ts'
+import { describe, isMessagingError, MessagingError } from '../errors.ts'
 import type { Decision } from './outcome.ts'
 import { withFailure } from './outcome.ts'
 import type { Settings } from './settings.ts'
@@ -45,6 +46,12 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
     session.source.mark !== undefined || (arrival.deliveryCount ?? 1) > 1
   const nackedBy = traits.nackDelay === 'ordered' || (traits.nackDelay === 'unordered' && !ordered)
 
+  /** Broker or store did not take it: it stays in hand, and whoever listens hears why it does not go on. */
+  function notTaken({ arrival: { id, topic } }: Task, error: MessagingError): Brought {
+    runtime.events.emit('send-failed', { id, topic, error })
+    return { waitMs: secondThoughtMs }
+  }
+
   /** On the shelf first, confirmed; acknowledged afterwards. */
   async function bury(task: Task, letter: Letter, failure?: Failure): Promise<Brought> {
     if (failure !== undefined) task.history = withFailure(task.history, failure)
@@ -53,10 +60,7 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
     let sent = await put({})
     // The history may be what made it too large: the message itself matters more.
     if (!sent.ok && sent.error.code === 'too-large') sent = await put({ history: [] })
-    if (!sent.ok) {
-      runtime.events.emit('send-failed', { id: task.arrival.id, topic: task.arrival.topic, error: sent.error })
-      return { waitMs: secondThoughtMs }
-    }
+    if (!sent.ok) return notTaken(task, sent.error)
     if (runtime.events.heard('dead-letter'))
       runtime.events.emit(
         'dead-letter',
@@ -104,7 +108,7 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
       if (copies && task.alone && task.session.source.mark === undefined && task.arrival.lone > 0) {
         const notBefore = afterMs > 0 ? runtime.clock.now() + Math.min(afterMs, traits.maxDelayMs) : undefined
         const sent = await runtime.relay(copyOf(task, { lone: task.arrival.lone - 1, notBefore }))
-        if (!sent.ok) return { waitMs: secondThoughtMs }
+        if (!sent.ok) return notTaken(task, sent.error)
         return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
       }
       if (!copies || afterMs <= shortWaitMs || afterMs > traits.maxDelayMs) {
@@ -112,7 +116,7 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
         return keep(task, afterMs)
       }
       const sent = await runtime.relay(copyOf(task, { notBefore: runtime.clock.now() + afterMs }))
-      if (!sent.ok) return { waitMs: secondThoughtMs }
+      if (!sent.ok) return notTaken(task, sent.error)
       return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
     },
 
@@ -162,7 +166,7 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
       const sent = await runtime.relay(copyOf(task, { lone: task.arrival.lone + 1 }))
       if (!sent.ok) {
         runtime.alone.copyEnded(id)
-        return { waitMs: secondThoughtMs }
+        return notTaken(task, sent.error)
       }
       return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
     },
@@ -175,8 +179,8 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
     const letter: Letter = { reason: 'parked', error, attempts: task.failures, at: runtime.clock.now() }
     try {
       await keeper.park(copyOf(task, { letter }), settings.group, key)
-    } catch {
-      return { waitMs: secondThoughtMs }
+    } catch (error) {
+      return notTaken(task, asOurs(error))
     }
     return task.session.settle(task, { token, verdict: 'ack' })
   }
@@ -185,9 +189,14 @@ export function redelivery(runtime: Runtime, settings: Settings, handedBack: (ta
   async function keep(task: Task, afterMs: number): Promise<Brought> {
     try {
       await runtime.keeper?.hold([copyOf(task, { notBefore: runtime.clock.now() + afterMs })], 'schedule', undefined)
-    } catch {
-      return { waitMs: secondThoughtMs }
+    } catch (error) {
+      return notTaken(task, asOurs(error))
     }
     return task.session.settle(task, { token: task.arrival.token, verdict: 'ack' })
   }
+}
+
+function asOurs(error: unknown): MessagingError {
+  if (isMessagingError(error)) return error
+  return new MessagingError('internal', `the store did not take it: ${describe(error)}`, { cause: error })
 }
