@@ -24,7 +24,10 @@ export async function lockWith<R>(
   const token = await take(claims, clock, name, owner, options)
   const lost = new AbortController()
   let cancel = (): void => {}
+  let over = false
   const renew = (): void => {
+    // One that was under way when the work ended has nothing to go on with.
+    if (over) return
     cancel = clock.after(options.ttlMs / 3, () => {
       claims.renew('lock', name, token, options.ttlMs).then(
         (ours) =>
@@ -37,6 +40,7 @@ export async function lockWith<R>(
   try {
     return await work({ token, signal: lost.signal })
   } finally {
+    over = true
     cancel()
     await claims.release('lock', name, token).catch(() => false)
   }
