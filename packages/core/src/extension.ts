@@ -28,6 +28,7 @@ export interface Subscribed {
   /** Aborts when the consumer is told to stop. */
   readonly stopping: AbortSignal
   readonly emit: EventBus['emit']
+  readonly say: EventBus['say']
 }
 
 /** What an extension of ours may do to its consumer while it runs. */

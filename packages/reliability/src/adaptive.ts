@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { ConsumeExtension } from '@posthorn/core'
 import { callable, checkOptions, extension, ms, number, refused, type Shape, whole } from '@posthorn/core/driver'
 import { waitIn } from './line.ts'
+import { telling } from './telling.ts'
 
 /** Starts after which the limit is looked at again. */
 const sample = 20
@@ -33,7 +34,9 @@ export function adaptive(options: {
   if (max < min) throw refused('adaptive()', 'max', max, `a whole number not below min, which is ${min}`)
   return extension('adaptive', (next) => next, {
     rank: 68,
-    bind({ clock }) {
+    bind(subscribed) {
+      const { clock } = subscribed
+      const tell = telling(subscribed, 'adaptive({ changed })', changed)
       const loop = monitorEventLoopDelay({ resolution: 10 })
       let limit = min
       let inside = 0
@@ -46,7 +49,7 @@ export function adaptive(options: {
         limit = bad ? Math.max(min, Math.floor((limit * 2) / 3)) : Math.min(max, limit + 1)
         seen = { starts: 0, failed: 0, ms: 0 }
         loop.reset()
-        if (limit !== before) changed?.(limit)
+        if (limit !== before) tell(limit)
       }
       const left = (ms: number, failed: boolean): void => {
         seen.starts++

@@ -10,6 +10,7 @@ import {
   type Shape,
   whole,
 } from '@posthorn/core/driver'
+import { telling } from './telling.ts'
 
 /** Between two looks at the backlog of the others. */
 const lookMs = 1_000
@@ -52,7 +53,9 @@ export function pauseOnBurst(options: {
         )
       return (next) => next
     },
-    steer({ clock, stopping }, wheel) {
+    steer(subscribed, wheel) {
+      const { clock, stopping } = subscribed
+      const tell = telling(subscribed, 'pauseOnBurst({ changed })', changed)
       let cancel = (): void => {}
       /** `waited`: it has given way for as long as it may. */
       let state: 'free' | 'paused' | 'waited' = 'free'
@@ -67,7 +70,7 @@ export function pauseOnBurst(options: {
         if ((before === 'paused') === (state === 'paused')) return
         if (state === 'paused') wheel.pause()
         else wheel.resume()
-        changed?.(state === 'paused', backlog)
+        tell(state === 'paused', backlog)
       }
       const look = async (): Promise<void> => {
         // A broker that is away says nothing of its backlog: as it was, then.

@@ -1,5 +1,6 @@
 import { ack, type ConsumeExtension } from '@posthorn/core'
 import { callable, checkOptions, extension, ms, type Rule, type Shape } from '@posthorn/core/driver'
+import { telling } from './telling.ts'
 
 const consentRule: Rule = (value) =>
   value === 'discard' ? undefined : "'discard' if you mean it, for messages are lost on purpose"
@@ -20,15 +21,16 @@ export function skipOlder(options: {
   const { olderThanMs, skipped } = options
   return extension('skipOlder', (next) => next, {
     rank: 95,
-    bind:
-      ({ clock }) =>
-      (next) =>
-      async (delivery) => {
+    bind(subscribed) {
+      const { clock } = subscribed
+      const tell = telling(subscribed, 'skipOlder({ skipped })', skipped)
+      return (next) => async (delivery) => {
         const ageMs = delivery.sentAt === undefined ? 0 : clock.now() - delivery.sentAt.getTime()
         if (ageMs <= olderThanMs) return next(delivery)
-        skipped?.({ id: delivery.id, topic: delivery.topic, ageMs })
+        tell({ id: delivery.id, topic: delivery.topic, ageMs })
         return ack()
-      },
+      }
+    },
     promises: () => [
       { promise: 'drain', how: 'emulated', detail: `what is older than ${olderThanMs} ms is discarded`, cost: 'none' },
     ],

@@ -255,5 +255,6 @@ export function subscribed(
     singleHost: runtime.singleHost,
     stopping,
     emit: runtime.events.emit,
+    say: runtime.events.say,
   }
 }
