@@ -1,6 +1,5 @@
 import { ack, type Delivery, type Events, MessagingError, type Middleware, type Verdict } from '@posthorn/core'
-import { type Claims, deliveryWith, newId, pause, type Subscribed } from '@posthorn/core/driver'
-import { renewing } from './renewing.ts'
+import { type Claims, deliveryWith, newId, pause, renewing, type Subscribed } from '@posthorn/core/driver'
 
 /** How long a claim is held without a sign of life. */
 const claimMs = 30_000

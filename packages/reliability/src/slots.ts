@@ -1,7 +1,6 @@
 import { type ConsumeExtension, type Delivery, MessagingError } from '@posthorn/core'
-import { type Claims, type Clock, extension, newId, partsOf, pause } from '@posthorn/core/driver'
+import { type Claims, type Clock, extension, newId, partsOf, pause, renewing } from '@posthorn/core/driver'
 import { notStarted } from './line.ts'
-import { renewing } from './renewing.ts'
 
 /** How long a slot is held without a sign of life. */
 const leaseMs = 30_000

@@ -40,6 +40,7 @@ export { type Mailbox, mailbox } from './mailbox.ts'
 export { partitionOf } from './partition.ts'
 export { patience, patiently } from './patience.ts'
 export { noSuchShelf, noSuchTopic, topicIsRead } from './refusals.ts'
+export { renewing } from './renewing.ts'
 export type {
   Driver,
   DriverContext,

@@ -2,6 +2,7 @@ import { callable, checkOptions, checkValue, ms, type Shape, text } from '../che
 import { MessagingError } from '../errors.ts'
 import { type Clock, pause } from './clock.ts'
 import { newId } from './id.ts'
+import { renewing } from './renewing.ts'
 import type { Claims } from './store.ts'
 
 const lockShape = { ttlMs: ms(1), waitMs: ms() } satisfies Shape
@@ -23,25 +24,13 @@ export async function lockWith<R>(
   const owner = newId(clock.now())
   const token = await take(claims, clock, name, owner, options)
   const lost = new AbortController()
-  let cancel = (): void => {}
-  let over = false
-  const renew = (): void => {
-    // One that was under way when the work ended has nothing to go on with.
-    if (over) return
-    cancel = clock.after(options.ttlMs / 3, () => {
-      claims.renew('lock', name, token, options.ttlMs).then(
-        (ours) =>
-          ours ? renew() : lost.abort(new MessagingError('stale', `the lock ${name} was lost to another holder`)),
-        (cause) => lost.abort(new MessagingError('unavailable', `the lock ${name} could not be renewed`, { cause })),
-      )
-    })
-  }
-  renew()
+  const stop = renewing(claims, clock, { space: 'lock', name, token }, options.ttlMs, () =>
+    lost.abort(new MessagingError('stale', `the lock ${name} was lost: another may hold it by now`)),
+  )
   try {
     return await work({ token, signal: lost.signal })
   } finally {
-    over = true
-    cancel()
+    stop()
     await claims.release('lock', name, token).catch(() => false)
   }
 }

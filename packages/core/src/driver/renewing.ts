@@ -1,11 +1,5 @@
-import type { Claims, Clock } from '@posthorn/core/driver'
-
-/** A claim that somebody holds. */
-export interface Held {
-  readonly space: string
-  readonly name: string
-  readonly token: number
-}
+import type { Clock } from './clock.ts'
+import type { Claims } from './store.ts'
 
 /**
  * Renews a claim at a third of its time until it is told to stop; a store that is away is asked again as long as the claim may still be ours. `lost` is told once
@@ -14,7 +8,7 @@ export interface Held {
 export function renewing(
   claims: Claims,
   clock: Clock,
-  { space, name, token }: Held,
+  { space, name, token }: { readonly space: string; readonly name: string; readonly token: number },
   ttlMs: number,
   lost: () => void,
 ): () => void {
