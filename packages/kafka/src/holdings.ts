@@ -136,7 +136,8 @@ export function holdings(context: HoldingsContext): Holdings {
         from = beginning(low)
       }
       if (!beginningNow.has(keyOf(partition))) continue
-      gained.push(lane(place, delayed, BigInt(member.generation), { ...from, agreed: context.agreed }, context.window))
+      const begun = { ...from, agreed: context.agreed }
+      gained.push(lane(place, delayed, BigInt(member.generation), begun, context.window, context.wake))
     }
     // That we begin here is kept before anything is handed out; where nothing was committed, it fixes the beginning.
     await inTurn(() => commitLanes(gained, undefined))

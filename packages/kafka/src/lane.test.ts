@@ -1,7 +1,8 @@
-import type { Arrival } from '@posthorn/core/driver'
+import { type Arrival, systemClock } from '@posthorn/core/driver'
 import { expect, test } from 'vitest'
 import type { StoredRecord } from './clients/port.ts'
 import { type Item, type Lane, lane } from './lane.ts'
+import { outlet } from './outlet.ts'
 import { beginning, noteOf, type Progress } from './progress.ts'
 
 const place = { topic: 'orders', kafkaTopic: 'orders', partition: 0 }
@@ -41,6 +42,20 @@ test('who comes after crashes hands out a window, and no more before the positio
   expect(offsets(rest)).toEqual(Array.from({ length: 30 }, (_, n) => n + 10))
   // None of these can have been started by who crashed.
   expect(rest.every(({ deliveryCount }) => deliveryCount === 1)).toBe(true)
+})
+
+test('whoever waits for more after crashes is told when the position has moved, though nothing new comes', async () => {
+  const held: Lane[] = []
+  const out = outlet(() => held, systemClock, 10)
+  const mine = lane(place, false, 0n, crashed(4), 10, out.wake)
+  held.push(mine)
+  mine.push(records(30), 30)
+  const forever = new AbortController().signal
+  const first = await out.receive(30, forever)
+  await out.settle(first.map(({ token }) => ({ token, verdict: 'ack' })))
+  const rest = out.receive(30, forever)
+  mine.committed(mine.progress())
+  expect(offsets(await rest)).toEqual([10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
 })
 
 test('a commit that moves nothing allows nothing more', () => {

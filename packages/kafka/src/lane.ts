@@ -74,8 +74,18 @@ const wideGap = 8_000
 /** From so many starts at one offset on, no more is handed out than a window: what ends its process is among those. */
 const carefulFrom = 3
 
-/** A lane that begins at `from`, as the last owner left it; more is read ahead than a window takes at once. */
-export function lane(place: Place, delayed: boolean, fence: bigint, from: Progress, window: number): Lane {
+/**
+ * A lane that begins at `from`, as the last owner left it; more is read ahead than a window takes at once. `freed` is called when what lies here may
+ * be handed out though nothing was read or settled.
+ */
+export function lane(
+  place: Place,
+  delayed: boolean,
+  fence: bigint,
+  from: Progress,
+  window: number,
+  freed: () => void = () => {},
+): Lane {
   const track = tracker(from.offset)
   const queue = line()
   const past = history(from)
@@ -222,7 +232,9 @@ export function lane(place: Place, delayed: boolean, fence: bigint, from: Progre
       return past.progress(position, ahead, end, self.transactional)
     },
     committed({ offset }) {
-      if (offset !== from.offset) careful = false
+      if (!careful || offset === from.offset) return
+      careful = false
+      freed()
     },
     mark: past.mark,
     unmark: past.unmark,
