@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { control, ensure, portsOfNode } from '@posthorn/brokers'
 import { connectAdapter, topic } from '@posthorn/core'
+import { systemClock } from '@posthorn/core/driver'
 import { faultProxy } from '@posthorn/testkit'
 import { connect } from 'amqplib'
 import { afterEach, expect, it, vi } from 'vitest'
@@ -62,6 +63,23 @@ it('says that it is blocked, gives up sends at their deadline, goes on reading, 
   expect(performance.now() - began).toBeLessThan(5_500)
   const { stream } = naive.connection as unknown as { readonly stream: { destroy(): void } }
   stream.destroy()
+})
+
+it('is what a declaration that gets no answer is refused with', async () => {
+  // Twenty times as fast: silence is over after 750 ms.
+  const clock: typeof systemClock = {
+    ...systemClock,
+    after: (ms, call, options) => systemClock.after(ms / 20, call, options),
+  }
+  const driver = await fixture.connect({ url }, { clock, connectTimeoutMs: 100_000 })
+  const topic = fixture.topic()
+  await driver.declare(topic, forever)
+  await alarm()
+  await driver.send([fixture.message(topic)], { signal: AbortSignal.timeout(1_000) })
+  await expect(driver.declare(fixture.topic(), forever)).rejects.toMatchObject({
+    code: 'throttled',
+    message: expect.stringMatching(/takes nothing: .*memory/),
+  })
 })
 
 it('is no hindrance to who comes to read, and has sent nothing yet', async () => {

@@ -68,7 +68,7 @@ async function onOwn<C extends Channel, T>(
   })
   try {
     const steps = (): number => (channel === undefined ? 0 : (stepsDone.get(channel) ?? 0))
-    return await Promise.race([answered(run(), about, clock, steps), stopped])
+    return await Promise.race([answered(run(), about, clock, { steps, blocked: () => link.blocked }), stopped])
   } finally {
     over = true
     signal.removeEventListener('abort', stop)
@@ -76,12 +76,22 @@ async function onOwn<C extends Channel, T>(
   }
 }
 
-/** What the broker answers; `unavailable` where it does not in time. `steps` tells how far it is, where there are many. */
+/** What is known of an answer that is waited for. */
+interface Waiting {
+  /** How far it is, where there are many steps. */
+  readonly steps: () => number
+  /** Why the broker takes nothing now; undefined where it does. */
+  readonly blocked: () => string | undefined
+}
+
+const waiting: Waiting = { steps: () => 0, blocked: () => undefined }
+
+/** What the broker answers; `unavailable` where it does not in time, or `throttled` where it has said why. */
 export async function answered<T>(
   asking: Promise<T>,
   about: string,
   clock: Clock,
-  steps: () => number = () => 0,
+  { steps, blocked }: Waiting = waiting,
 ): Promise<T> {
   const answering = asking.then((value) => ({ value }))
   for (let before = -1; before < steps(); ) {
@@ -89,7 +99,9 @@ export async function answered<T>(
     const answer = await within(answering, answerMs, clock)
     if (answer !== undefined) return answer.value
   }
-  throw new MessagingError('unavailable', `${about}: no answer within ${answerMs} ms`)
+  const reason = blocked()
+  if (reason === undefined) throw new MessagingError('unavailable', `${about}: no answer within ${answerMs} ms`)
+  throw new MessagingError('throttled', `${about}: RabbitMQ takes nothing: ${reason}; free memory or disk there`)
 }
 
 /** Closes a channel without waiting and without complaint: it may be closed already, or have nobody at the other end. */
