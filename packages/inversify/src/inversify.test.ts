@@ -154,6 +154,34 @@ describe('posthorn in a container', () => {
     await broker.close()
   })
 
+  it('begins with all at once, and stops those that began where one is refused', async () => {
+    const { broker } = await application()
+    let begun = 0
+    const all = Promise.withResolvers<void>()
+    const container = new Container()
+    container.load(
+      posthornModule({
+        ...broker,
+        // None has what it asked for before the last has asked.
+        consume: (async (...asked: Parameters<Broker['consume']>) => {
+          const consumer = broker.consume(...asked)
+          if (++begun === 3) all.resolve()
+          await all.promise
+          return consumer
+        }) as Broker['consume'],
+      }),
+    )
+    const Counting = Symbol.for('counting')
+    let handled = 0
+    container.bind<Handler>(Counting).toConstantValue({ handle: async () => void handled++ })
+    for (const group of ['a', '', 'c']) bindConsumer(container, orders, { group }, Counting)
+    await expect(startConsumers(container)).rejects.toMatchObject({ code: 'invalid' })
+    await broker.producer().send(orders, { n: 7 })
+    await idle(broker)
+    expect(handled).toBe(0)
+    await broker.close()
+  })
+
   it('takes classes marked by @consumer; one that is not marked is refused', async () => {
     const { broker, container, log } = await application()
     consumer(orders, { group: 'g' })(Billing)

@@ -12,7 +12,7 @@ export interface Running extends AsyncDisposable {
 }
 
 /**
- * Starts every consumer that is bound. First each handler is made once with a stand-in for the delivery, so that a missing binding fails
+ * Starts every consumer that is bound, or none where one cannot. First each handler is made once with a stand-in for the delivery, so that a missing binding fails
  * here and not at the first message: constructors take what they need and do nothing.
  */
 export async function startConsumers(
@@ -23,17 +23,19 @@ export async function startConsumers(
   const bindings = container.isBound(consumerBinding) ? container.getAll(consumerBinding) : []
   const scoped = scopes(container, options.scope)
   for (const binding of bindings) await probe(binding, scoped)
-  const consumers: Consumer[] = []
-  try {
-    for (const { source, options: asked, handler } of bindings)
-      consumers.push(
-        await broker.consume(source, asked as never, (delivery: Delivery) =>
-          scoped(delivery, async (scope) => (await scope.getAsync(handler)).handle(delivery as Delivery<never>)),
-        ),
-      )
-  } catch (error) {
+  // At once: on a log each waits for its group, and a service may have many.
+  const started = await Promise.allSettled(
+    bindings.map(({ source, options: asked, handler }) =>
+      broker.consume(source, asked as never, (delivery: Delivery) =>
+        scoped(delivery, async (scope) => (await scope.getAsync(handler)).handle(delivery as Delivery<never>)),
+      ),
+    ),
+  )
+  const consumers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const failed = started.find((each) => each.status === 'rejected')
+  if (failed !== undefined) {
     await Promise.all(consumers.map((each) => each.stop()))
-    throw error
+    throw failed.reason
   }
   const stop: Running['stop'] = async (how) => {
     await Promise.all(consumers.map((each) => each.stop(how)))
