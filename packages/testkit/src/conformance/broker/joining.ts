@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { bytes, type Delivery, type Topic, topic } from '@posthorn/core'
-import { broker, calls, refused } from '../broker-stage.ts'
+import { type Broker, bytes, type Delivery, type Topic, topic } from '@posthorn/core'
+import { broker, type Calls, calls, refused } from '../broker-stage.ts'
 import type { Foreign } from '../harness.ts'
 import type { Chapter, Scenario } from '../scenario.ts'
 import type { Stage } from '../stage.ts'
@@ -34,10 +34,7 @@ export const joining: Chapter = {
     {
       id: 'joining.rule-13-by',
       says: "rule 13: two copies of another client's message have one effect where idempotent({ by }) names the event",
-      ...onTheirs(async (stage, inbox) => {
-        const { theirs, publish } = await theirsOn(stage)
-        const one = await broker(stage)
-        const seen = calls<Uint8Array>(stage)
+      ...onTheirs(async ({ theirs, publish, one, seen, inbox }) => {
         await one.consume(theirs, { group: 'g', order: 'none', use: [inbox({ by: eventOf })] }, seen.handler)
         for (const event of ['a', 'a', 'b']) await publish('same', { event })
         await seen.reached(2)
@@ -48,14 +45,10 @@ export const joining: Chapter = {
     {
       id: 'joining.rule-13-needs-by',
       says: "rule 13: without `by`, idempotent() on another's topic is refused at consume() where no position tells equal messages apart; elsewhere it handles each",
-      ...onTheirs(async (stage, inbox) => {
-        const { theirs, publish } = await theirsOn(stage)
-        const one = await broker(stage)
-        const seen = calls<Uint8Array>(stage)
+      ...onTheirs(async ({ stage, theirs, publish, one, seen, inbox }) => {
         const start = () => one.consume(theirs, { group: 'g', order: 'none', use: [inbox()] }, seen.handler)
         if (!stage.traits.history) {
           await refused('invalid', start, /idempotent\(\{ by \}\)/)
-          const effects = { group: 'g', order: 'none', guarantee: 'exactly-once-effects' } as const
           await refused('invalid', () => one.consume(theirs, effects, seen.handler), /idempotent\(\{ by \}\)/)
           return
         }
@@ -70,21 +63,36 @@ export const joining: Chapter = {
 
 type Inbox = NonNullable<NonNullable<Stage['harness']['parts']>['inbox']>
 
+const effects = { group: 'g', order: 'none', guarantee: 'exactly-once-effects' } as const
+
 const eventOf = ({ headers }: Delivery): string => headers['event'] ?? ''
 
-/** What needs an inbox on a topic that somebody else owns. */
-function onTheirs(run: (stage: Stage, inbox: Inbox) => Promise<void>): Pick<Scenario, 'needs' | 'run' | 'refused'> {
+/** Who reads a topic that somebody else owns. */
+interface Reading extends Awaited<ReturnType<typeof theirsOn>> {
+  readonly stage: Stage
+  readonly one: Broker
+  readonly seen: Calls<Uint8Array>
+  readonly inbox: Inbox
+}
+
+/** What needs an inbox on such a topic. */
+function onTheirs(run: (on: Reading) => Promise<void>): Pick<Scenario, 'needs' | 'run' | 'refused'> {
   return {
     needs: ['a foreign client', 'an inbox', 'a store'],
     run: async (stage) => {
       const inbox = stage.harness.parts?.inbox
       assert.ok(inbox !== undefined)
-      await run(stage, inbox)
+      await run({
+        ...(await theirsOn(stage)),
+        stage,
+        one: await broker(stage),
+        seen: calls<Uint8Array>(stage),
+        inbox,
+      })
     },
     refused: async (stage) => {
       const { theirs } = await theirsOn(stage)
       const one = await broker(stage)
-      const effects = { group: 'g', order: 'none', guarantee: 'exactly-once-effects' } as const
       await refused('unsupported', () => one.consume(theirs, effects, async () => {}))
     },
   }
