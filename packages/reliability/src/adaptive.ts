@@ -1,8 +1,17 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { ConsumeExtension } from '@posthorn/core'
-import { callable, checkOptions, extension, ms, number, refused, type Shape, whole } from '@posthorn/core/driver'
+import {
+  callable,
+  checkOptions,
+  extension,
+  ms,
+  number,
+  refused,
+  type Shape,
+  telling,
+  whole,
+} from '@posthorn/core/driver'
 import { waitIn } from './line.ts'
-import { telling } from './telling.ts'
 
 /** Starts after which the limit is looked at again. */
 const sample = 20
@@ -36,7 +45,7 @@ export function adaptive(options: {
     rank: 68,
     bind(subscribed) {
       const { clock } = subscribed
-      const tell = telling(subscribed, 'adaptive({ changed })', changed)
+      const tell = telling(subscribed.say, 'adaptive({ changed })', changed)
       const loop = monitorEventLoopDelay({ resolution: 10 })
       let limit = min
       let inside = 0

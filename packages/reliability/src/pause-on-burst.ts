@@ -8,9 +8,9 @@ import {
   type Rule,
   refused,
   type Shape,
+  telling,
   whole,
 } from '@posthorn/core/driver'
-import { telling } from './telling.ts'
 
 /** Between two looks at the backlog of the others. */
 const lookMs = 1_000
@@ -55,7 +55,7 @@ export function pauseOnBurst(options: {
     },
     steer(subscribed, wheel) {
       const { clock, stopping } = subscribed
-      const tell = telling(subscribed, 'pauseOnBurst({ changed })', changed)
+      const tell = telling(subscribed.say, 'pauseOnBurst({ changed })', changed)
       let cancel = (): void => {}
       /** `waited`: it has given way for as long as it may. */
       let state: 'free' | 'paused' | 'waited' = 'free'

@@ -1,6 +1,5 @@
 import { ack, type ConsumeExtension } from '@posthorn/core'
-import { callable, checkOptions, extension, ms, type Rule, type Shape } from '@posthorn/core/driver'
-import { telling } from './telling.ts'
+import { callable, checkOptions, extension, ms, type Rule, type Shape, telling } from '@posthorn/core/driver'
 
 const consentRule: Rule = (value) =>
   value === 'discard' ? undefined : "'discard' if you mean it, for messages are lost on purpose"
@@ -23,7 +22,7 @@ export function skipOlder(options: {
     rank: 95,
     bind(subscribed) {
       const { clock } = subscribed
-      const tell = telling(subscribed, 'skipOlder({ skipped })', skipped)
+      const tell = telling(subscribed.say, 'skipOlder({ skipped })', skipped)
       return (next) => async (delivery) => {
         const ageMs = delivery.sentAt === undefined ? 0 : clock.now() - delivery.sentAt.getTime()
         if (ageMs <= olderThanMs) return next(delivery)

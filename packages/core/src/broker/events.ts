@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Clock } from '../driver/clock.ts'
-import { describe } from '../errors.ts'
+import { telling } from '../driver/telling.ts'
 import type { Events } from '../face/operating.ts'
 
 /** Typed events of one broker; each is also published on the diagnostics channel `posthorn:<event>`. */
@@ -43,13 +43,12 @@ export function eventBus(name: string, clock: Clock, log: false | ((line: string
       // A log that fails must not fail what it tells of, and there is nowhere left to say so.
     }
   })
-  const threw = (event: keyof Events, error: unknown): void => say(`a listener of '${event}' threw: ${describe(error)}`)
   return {
     on(event, listener) {
       const set = listeners.get(event) ?? new Set()
       listeners.set(event, set)
-      // A wrapper, so that the same function registered twice is two registrations.
-      const own = (value: never): unknown => listener(value)
+      // A wrapper also so that the same function registered twice is two registrations.
+      const own = telling(say, `a listener of '${event}'`, listener as (value: never) => unknown)
       set.add(own)
       return () => void set.delete(own)
     },
@@ -60,15 +59,7 @@ export function eventBus(name: string, clock: Clock, log: false | ((line: string
       const wire = channelOf(event)
       if (wire.hasSubscribers) wire.publish(value)
       if (set !== undefined && set.size > 0) {
-        for (const listener of set) {
-          // A listener's fault is its own: it must not turn a handled message into a failed one, nor end the process by a promise of its own.
-          try {
-            const answer: unknown = listener(value as never)
-            if (answer instanceof Promise) answer.catch((error) => threw(event, error))
-          } catch (error) {
-            threw(event, error)
-          }
-        }
+        for (const listener of set) listener(value as never)
       } else if (!wire.hasSubscribers) {
         const line = spoken[event]
         if (line !== undefined) say(line(value))

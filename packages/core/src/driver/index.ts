@@ -78,6 +78,7 @@ export {
   type StoreParts,
 } from './store.ts'
 export { storeTraits } from './store-traits.ts'
+export { telling } from './telling.ts'
 export {
   type Decoded,
   decodeHeaders,

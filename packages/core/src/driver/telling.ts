@@ -1,8 +1,8 @@
-import { describe, type Subscribed } from '@posthorn/core/driver'
+import { describe } from '../errors.ts'
 
-/** What a user gave to be told by, as we call it: a fault in it fails no message and stops no extension; a line says so. */
+/** What a user gave to be told by, as we call it: a fault in it fails nothing of ours, nor ends the process by a promise of its own; a line says so. */
 export function telling<A extends readonly unknown[]>(
-  { say }: Pick<Subscribed, 'say'>,
+  say: (line: string) => void,
   what: string,
   call: ((...args: A) => unknown) | undefined,
 ): (...args: A) => void {
