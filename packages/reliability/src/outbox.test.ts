@@ -1,5 +1,5 @@
-import { topic } from '@posthorn/core'
-import { partsOf } from '@posthorn/core/driver'
+import { MessagingError, topic } from '@posthorn/core'
+import { type Driver, partsOf } from '@posthorn/core/driver'
 import { describe, expect, it } from 'vitest'
 import { rig } from './rig.ts'
 
@@ -62,6 +62,29 @@ describe('the outbox', () => {
     expect(seen).toEqual([3, 1])
     await broker.close()
   })
+
+  it.each(['unavailable', 'timeout'] as const)(
+    'sends all soon after the broker is back, however long it was away (%s)',
+    async (code) => {
+      let away = true
+      const send =
+        (real: Driver['send']): Driver['send'] =>
+        (batch, options) =>
+          away ? Promise.reject(new MessagingError(code, 'the broker is away')) : real(batch, options)
+      const { broker, clock } = await rig({ apart: true, faults: { send } })
+      const seen = new Set<number>()
+      await broker.consume(loose, { group: 'g' }, async ({ body }) => void seen.add(body.n))
+      await broker.store.transaction(async (tx) => {
+        for (let n = 0; n < 40; n++) await broker.producer().send(loose, { n }, { tx })
+      })
+      await clock.advance(600_000)
+      expect(seen.size).toBe(0)
+      away = false
+      await clock.advance(6_000)
+      expect(seen.size).toBe(40)
+      await broker.close()
+    },
+  )
 
   it('sends nothing twice when several processes relay', async () => {
     const { broker, clock, another, seen, producer } = await reading()

@@ -8,6 +8,12 @@ const sentKeptMs = 24 * 3_600_000
 /** Rows relayed at once. */
 const most = 500
 
+/** Longest pause before another try of a row that the broker refused: it will hardly have changed its mind. */
+const longestMs = 30_000
+/** And of one that could not reach it: all of those wait for the same thing, and are to go once it is there. */
+const awayMs = 5_000
+const away: ReadonlySet<MessagingError['code']> = new Set(['unavailable', 'timeout', 'closed'])
+
 /** What waited for its time, now that it has come. */
 function due(row: ClaimedRow): Pick<ClaimedRow, 'message' | 'topic'> {
   const { message, topic } = row
@@ -26,9 +32,9 @@ export function relaying(held: Held, { clock, events, relay }: KeeperContext, le
         const result = results[i]
         if (result === undefined || result.ok) await leave(row)
         else if (result.error.retryable || result.error.outcome === 'unknown' || result.error.code === 'closed')
-          await later(row)
+          await later(row, away.has(result.error.code) ? awayMs : longestMs)
         else if ((await bury(due(row), result.error)).ok) await leave(row)
-        else await later(row)
+        else await later(row, longestMs)
       }),
     )
   }
@@ -43,8 +49,8 @@ export function relaying(held: Held, { clock, events, relay }: KeeperContext, le
     const to = asked ? ({ state: 'sent', dueAt: clock.now() + sentKeptMs } as const) : undefined
     if (await held.change(ref, { state: 'ready', fence }, to)) left(row)
   }
-  async function later({ ref, fence, tries }: ClaimedRow): Promise<void> {
-    const dueAt = clock.now() + 100 + jittered(tries + 1, 200, 30_000)
+  async function later({ ref, fence, tries }: ClaimedRow, mostMs: number): Promise<void> {
+    const dueAt = clock.now() + 100 + jittered(tries + 1, 200, mostMs)
     await held.change(ref, { state: 'ready', fence }, { state: 'ready', dueAt, tries: tries + 1 })
   }
   async function bury({ message, topic }: Pick<ClaimedRow, 'message' | 'topic'>, error: MessagingError) {
