@@ -86,6 +86,7 @@ export async function kafkaDriver<Client>(
       if (await aborted(work, signal)) throw new MessagingError('aborted', `declaring ${topic.name} was given up`)
     },
     send: outgoing.send,
+    withdraw: outgoing.withdraw,
     async open(subscription, signal) {
       if (closing.signal.aborted) throw over()
       const { source: spec, group, mode } = subscription

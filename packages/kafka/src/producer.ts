@@ -23,6 +23,11 @@ export type PartResult = readonly (Pick<Piece, 'end'> & { readonly first: number
 export interface IdempotentProducer {
   /** One result per part. Never called twice at once. After an abort it settles at once, what is open as `unknown`. */
   send(parts: readonly Part[], signal: AbortSignal): Promise<readonly PartResult[]>
+  /**
+   * Takes the record at this place of a part back, and with it its batch and what comes behind: they end as failed and may be tried again. False where
+   * it is written, or was.
+   */
+  withdraw(part: Part, index: number): boolean
 }
 
 /** What it needs. */
@@ -40,7 +45,8 @@ export interface ProducerContext {
 /** Of a batch that is under way. */
 interface Flight {
   readonly piece: Piece
-  /** Which part it is of. */
+  readonly part: Part
+  /** Which part it is. */
   readonly of: number
   readonly key: string
   result: BatchResult | undefined
@@ -74,18 +80,20 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
   let sequences = new Map<string, number>()
   /** Of topics that take less than we thought. */
   const limits = new Map<string, number>()
+  /** Batches of the call under way. */
+  let flights: readonly Flight[] = []
 
   const renew = (): void => {
     identity = undefined
     sequences = new Map()
   }
   /** One try of these, each of another partition. Once its time is over it writes nothing: what is sent meanwhile may not be overtaken by it. */
-  const attempt = async (flights: readonly Flight[], signal: AbortSignal): Promise<void> => {
+  const attempt = async (tried: readonly Flight[], signal: AbortSignal): Promise<void> => {
     const producer = identity ?? (await cluster.wire.initProducer(undefined, undefined, 60_000))
     if (signal.aborted) return
     identity = producer
     const nodes = new Map<number, Flight[]>()
-    for (const flight of flights) {
+    for (const flight of tried) {
       try {
         const node = await cluster.leader(flight.piece.topic, flight.piece.partition)
         nodes.set(node, [...(nodes.get(node) ?? []), flight])
@@ -95,7 +103,10 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
     }
     if (signal.aborted) return
     await Promise.all(
-      [...nodes].map(async ([node, some]) => {
+      [...nodes].map(async ([node, those]) => {
+        // Who was withdrawn meanwhile has its result.
+        const some = those.filter(({ result }) => result === undefined)
+        if (some.length === 0) return
         try {
           for (const flight of some) flight.underWay = true
           const answers = await cluster.wire.produce(node, {
@@ -123,6 +134,7 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
     fault: Fault | undefined,
     offset: number | undefined,
   ): void => {
+    if (flight.result !== undefined) return
     const { piece, key } = flight
     flight.underWay = false
     if (fault === undefined || fault.type === 'DUPLICATE_SEQUENCE_NUMBER') {
@@ -148,18 +160,18 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
     }
   }
   /** In the place of each that is too large for its topic: smaller ones. */
-  const divided = (flights: readonly Flight[]): readonly Flight[] => {
+  const divided = (): readonly Flight[] => {
     if (!flights.some(divisible)) return flights
     return flights.flatMap((flight) => {
       if (!divisible(flight)) return [flight]
       limits.set(flight.piece.topic, flight.piece.bytes / 2)
-      return recut(flight.piece).map((piece) => flightOf(piece, flight.of))
+      return recut(flight.piece).map((piece) => flightOf(piece, flight.part, flight.of))
     })
   }
   return {
     async send(parts, signal) {
-      let flights: readonly Flight[] = parts.flatMap((part, of) =>
-        cut(part, limits.get(part.topic) ?? mostBytes).map((piece) => flightOf(piece, of)),
+      flights = parts.flatMap((part, of) =>
+        cut(part, limits.get(part.topic) ?? mostBytes).map((piece) => flightOf(piece, part, of)),
       )
       for (let tries = 0; ; ) {
         const open = foremost(flights)
@@ -180,7 +192,7 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
         // A new producer id while some of the batch lies under the old one: those that are open may not be repeated.
         if (producer !== undefined && identity !== producer)
           for (const flight of open) if (flight.result === undefined && flight.doubtful) giveUp(flight)
-        flights = divided(flights)
+        flights = divided()
         for (const flight of open) holdBack(flights, flight)
         tries = open.some((flight) => flight.result === undefined && !divisible(flight)) ? tries + 1 : 0
       }
@@ -190,15 +202,27 @@ export function idempotentProducer(context: ProducerContext): IdempotentProducer
         const { end, records } = flight.piece
         results[flight.of]?.push({ first: end - records.length, end, result: flight.result ?? giveUp(flight) })
       }
+      flights = []
       return results
+    },
+    withdraw(part, index) {
+      const flight = flights.find(
+        (each) => each.part === part && index < each.piece.end && index >= each.piece.end - each.piece.records.length,
+      )
+      if (flight === undefined || flight.underWay || flight.doubtful) return false
+      if (flight.result !== undefined) return !flight.result.ok
+      flight.result = { ok: false, error: unwritten(flight) }
+      holdBack(flights, flight)
+      return true
     },
   }
 }
 
-function flightOf(piece: Piece, of: number): Flight {
+function flightOf(piece: Piece, part: Part, of: number): Flight {
   const key = `${piece.partition}/${piece.topic}`
   return {
     piece,
+    part,
     of,
     key,
     result: undefined,
@@ -215,8 +239,8 @@ function foremost(flights: readonly Flight[]): readonly Flight[] {
   return flights.filter(({ result, key }) => result === undefined && keys.size < keys.add(key).size)
 }
 
-function divisible({ last, piece }: Flight): boolean {
-  return last !== undefined && tooLarge(last) && piece.records.length > 1
+function divisible({ last, piece, result }: Flight): boolean {
+  return result === undefined && last !== undefined && tooLarge(last) && piece.records.length > 1
 }
 
 /** What lies behind a batch that will be tried again must not come before it. */
@@ -231,6 +255,13 @@ function holdBack(flights: readonly Flight[], { key, result }: Flight): void {
           cause: result.error,
         }),
       }
+}
+
+/** It was taken back for one of its messages, whose time was over. */
+function unwritten({ piece, last }: Flight): MessagingError {
+  return new MessagingError('unavailable', `${describe(piece)}: ${last?.message ?? 'it was not written in time'}`, {
+    cause: last,
+  })
 }
 
 function describe(part: Part): string {

@@ -12,7 +12,9 @@ import type { Topology } from './topology.ts'
 import { type TransactionalProducer, transactionalProducer } from './transactions.ts'
 
 /** Everything that a driver sends: batches, transactions of consumers, tombstones of shelves. */
-export interface Sending extends Pick<Driver, 'send'>, Pick<Router, 'prepareReplies' | 'prepareGroup' | 'forget'> {
+export interface Sending
+  extends Required<Pick<Driver, 'send' | 'withdraw'>>,
+    Pick<Router, 'prepareReplies' | 'prepareGroup' | 'forget'> {
   /** To the one partition of a topic of ours. */
   write(topic: string, records: readonly KafkaRecord[], signal: AbortSignal): Promise<void>
   readonly transact: Transact
@@ -32,6 +34,14 @@ export interface SendingContext {
 
 type Results = readonly SendResult[]
 
+/** A batch under way. */
+interface Batch {
+  /** Where its messages went; undefined until the producer has it. */
+  routed: Routed | undefined
+  /** Something of it was withdrawn before: all of it may be tried again. */
+  isBack: boolean
+}
+
 /** Over one idempotent producer and a transactional one for each group and partition. */
 export function sending(context: SendingContext): Sending {
   const { cluster, clock, names, layout, settings, requestTimeoutMs, report, closing } = context
@@ -43,9 +53,14 @@ export function sending(context: SendingContext): Sending {
   const own = `posthorn.-.${newId(clock.now())}`
   let last: Promise<unknown> = Promise.resolve()
 
+  const underWay = new Map<readonly Dispatch[], Batch>()
+
   /** The producer takes one batch at a time; tombstones of shelves come between the batches of core. */
-  const produce = (parts: readonly Part[], signal: AbortSignal) => {
-    const result = last.then(() => producer.send(parts, signal))
+  const produce = (parts: readonly Part[], signal: AbortSignal, begin = (): void => {}) => {
+    const result = last.then(() => {
+      begin()
+      return producer.send(parts, signal)
+    })
     last = result.catch(() => {})
     return result
   }
@@ -58,8 +73,14 @@ export function sending(context: SendingContext): Sending {
     })
   }
   const each = async (batch: readonly Dispatch[], signal: AbortSignal): Promise<Results> => {
+    const own: Batch = { routed: undefined, isBack: false }
+    underWay.set(batch, own)
     const { parts, places, results } = await route(batch)
-    const sent = parts.length === 0 ? [] : await produce(parts, signal)
+    const begin = (): void => {
+      if (own.isBack) throw new MessagingError('unavailable', 'the batch was taken back before any of it was written')
+      own.routed = { parts, places, results }
+    }
+    const sent = parts.length === 0 ? [] : await produce(parts, signal, begin)
     return batch.map((_, i): SendResult => {
       const refused = results[i]
       if (refused !== undefined) return refused
@@ -96,12 +117,26 @@ export function sending(context: SendingContext): Sending {
       const failed = (error: MessagingError): Results => batch.map(() => ({ ok: false, error }))
       if (closing.aborted) return failed(over())
       const signal = AbortSignal.any([control.signal, closing])
-      const work = control.atomic === true ? together(batch, signal) : each(batch, signal)
+      const work =
+        control.atomic === true ? together(batch, signal) : each(batch, signal).finally(() => underWay.delete(batch))
       const results = work.catch((error: unknown) => failed(messagingError(error, 'the batch was not sent')))
       if (!(await aborted(results, within(signal, clock)))) return results
       // The idempotent producer answers by itself: what it has not begun by now it does not write any more.
       const outcome = control.atomic === true ? 'unknown' : 'failed'
       return failed(new MessagingError('timeout', 'the batch got no answer in time', { outcome }))
+    },
+    withdraw(batch, message) {
+      const own = underWay.get(batch)
+      if (own === undefined) return false
+      if (own.routed === undefined) {
+        own.isBack = true
+        return true
+      }
+      const at = batch.indexOf(message)
+      const place = own.routed.places[at]
+      // What was refused goes nowhere.
+      if (place === undefined) return own.routed.results[at] !== undefined
+      return producer.withdraw(own.routed.parts[place.part] as Part, place.index)
     },
   }
 }

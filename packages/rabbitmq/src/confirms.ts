@@ -93,8 +93,13 @@ export function publisherOn(channel: ConfirmChannel, told: Told): Publisher {
       if (full || blocked !== undefined || next - low >= ring) return false
       const place = run.written++
       const message = run.batch[place] as Outgoing
+      if (message.fate === 'withdrawn') {
+        settle(run, place, { ok: false, error: takenBack(message) })
+        continue
+      }
       try {
         full = !outlet.write(message)
+        message.fate = 'written'
         const slot = next++ & (ring - 1)
         runs[slot] = run
         places[slot] = place
@@ -216,6 +221,11 @@ function overfull({ id, key }: Outgoing): SendResult {
       { outcome: 'unknown' },
     ),
   }
+}
+
+/** What a send says of a message that was withdrawn; nobody hears it. */
+function takenBack({ id }: Pick<Outgoing, 'id'>): MessagingError {
+  return new MessagingError('aborted', `message ${id} was taken back before it was written`)
 }
 
 function unwritable({ id }: Outgoing, cause: Error): MessagingError {

@@ -29,6 +29,7 @@ import { readingOf } from './subscribing.ts'
 import { removeTopic, topicsIn } from './topics.ts'
 import { onChannel } from './topology.ts'
 import { recheckMs, verifying } from './verifying.ts'
+import { type Progress, withdrawing } from './withdrawing.ts'
 
 /** The client behind the driver: `broker.driver.client`. */
 export interface RabbitClient {
@@ -87,6 +88,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   // Quorum queues have priorities from 4.0 on, classic ones always had them.
   const lacks: Partial<Traits> = settings.queueType === 'quorum' && version < 4 ? { priority: false } : {}
 
+  const underWay = withdrawing()
   const tries: Tries = new Map()
   const positions = new Map<string, From>()
   const again: SourceHost['again'] = async (queue, arrival, failures, history) => {
@@ -108,8 +110,13 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     return context.topology === 'declare' ? notesOf(declaring, sender, source.name, group) : undefined
   }
 
-  async function send(batch: readonly Dispatch[], signal: AbortSignal): Promise<readonly SendResult[]> {
+  async function send(
+    batch: readonly Dispatch[],
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<readonly SendResult[]> {
     const out = await placed(declaring, batch, signal)
+    progress.placed(batch, out)
     const ready = out.filter((each): each is Outgoing => !(each instanceof MessagingError))
     const results = await sender.send(ready, signal)
     if (ready.length === out.length) return results
@@ -151,13 +158,15 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
           "RabbitMQ's transactions are not atomic, so a batch cannot be sent all or none; use a store's outbox ({ tx })",
         )
       for (const [i, { topic }] of batch.entries()) if (i === 0 || topic !== batch[i - 1]?.topic) verified.sent(topic)
+      const progress = underWay.begun(batch)
       const results = await apart(
         batch,
         (message) => lacksLadder(declaring, message),
-        (part) => send(part, signal),
-      )
+        (part) => send(part, progress, signal),
+      ).finally(progress.answered)
       return results.every(({ ok }) => ok) ? results : results.map((each, i) => sought(batch[i] as Dispatch, each))
     },
+    withdraw: underWay.withdraw,
     async open(subscription, signal) {
       open()
       refuse(subscription)

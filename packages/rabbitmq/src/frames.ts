@@ -22,6 +22,8 @@ export interface Outgoing {
   readonly key: string
   readonly body: Uint8Array
   readonly properties: Properties
+  /** Handed to the socket; or taken back before, which may not be done any more then. */
+  fate?: 'written' | 'withdrawn' | undefined
 }
 
 /** Collects messages as bytes. */

@@ -46,7 +46,7 @@ function place({ names, routes }: Declaring, message: Dispatch, now: number): Ou
   const { exchange, key, descent } = target
   const properties = propertiesOf(message, names, now)
   if (descent !== undefined) properties.headers = { ...properties.headers, ...descent.headers }
-  return { id: message.id, exchange, key, body: message.body, properties }
+  return { id: message.id, exchange, key, body: message.body, properties, fate: undefined }
 }
 
 /** Whether a message must wait until levels of the delay ladder are made, which many others need not. */

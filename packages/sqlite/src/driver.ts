@@ -1,23 +1,15 @@
 import type { Health, Transaction } from '@posthorn/core'
-import type {
-  Dispatch,
-  Driver,
-  DriverContext,
-  SendControl,
-  SendResult,
-  Source,
-  TopicSpec,
-  Traits,
-} from '@posthorn/core/driver'
+import type { Driver, DriverContext, Source, TopicSpec, Traits } from '@posthorn/core/driver'
 import { describe, MessagingError } from '@posthorn/core/driver'
 import { lagOf, queryOf, shelfOf } from './admin.ts'
 import { clientOf, type SqliteClient } from './client.ts'
 import { cancel, reschedule } from './delays.ts'
 import { aborted, closed } from './errors.ts'
 import type { Hub } from './hub.ts'
-import { type Place, place } from './log.ts'
+import type { Place } from './log.ts'
 import type { SqliteSettings } from './options.ts'
 import { openReplay } from './replay.ts'
+import { sendingTo } from './sending.ts'
 import { openSource, type SourceHost } from './source.ts'
 import { storeOf } from './store.ts'
 import { findTopic } from './topic-rows.ts'
@@ -25,7 +17,6 @@ import { removeTopic, topicsIn } from './topics.ts'
 import { declareTopic, isDeclared } from './topology.ts'
 import { openTransaction, refuseInside } from './transaction.ts'
 import { upkeepOf } from './upkeep.ts'
-import type { Work } from './writer.ts'
 
 /** A connection to an open file: what it opens ends with it. */
 export function driverOf(
@@ -45,6 +36,7 @@ export function driverOf(
     ended: (source) => void sources.delete(source),
     keepAlive: upkeep.keepAlive,
   }
+  const sending = sendingTo(host)
   let over = false
   const open = (): void => {
     if (over) throw closed(`this connection to ${hub.path}`)
@@ -59,8 +51,9 @@ export function driverOf(
     },
     send(batch, control) {
       if (over) return Promise.reject(closed(`this connection to ${hub.path}`))
-      return send(host, batch, control)
+      return sending.send(batch, control)
     },
+    withdraw: sending.withdraw,
     async open(subscription, signal) {
       open()
       if (signal.aborted) throw aborted(`the subscription of ${subscription.group}`)
@@ -128,43 +121,6 @@ async function declare(
     )
 }
 
-/** No promise but the writer's own: who sends one by one waits for each. */
-function send(
-  host: SourceHost & Place,
-  batch: readonly Dispatch[],
-  control: SendControl,
-): Promise<readonly SendResult[]> {
-  const { hub, clock } = host
-  if (control.signal.aborted) return Promise.reject(aborted('the send'))
-  if (batch.length === 0) return Promise.resolve([])
-  if (control.atomic === true || control.tx !== undefined) return sendTogether(host, batch, control)
-  let bytes = 0
-  for (const { body } of batch) bytes += body.byteLength
-  return hub.writer.write((work) => place(work, host, batch, clock.now()), { signal: control.signal, bytes })
-}
-
-/** All of these or none. */
-async function sendTogether(
-  host: SourceHost & Place,
-  batch: readonly Dispatch[],
-  { signal, tx }: SendControl,
-): Promise<readonly SendResult[]> {
-  const { hub, clock } = host
-  const together = (work: Work): readonly SendResult[] => {
-    const results = place(work, host, batch, clock.now())
-    const bad = results.find((each) => !each.ok)
-    if (bad !== undefined && !bad.ok) throw new Refused(results, bad.error)
-    return results
-  }
-  try {
-    if (tx !== undefined) return together(await openTransaction(tx, hub.path).work())
-    return await hub.writer.write(together, { signal })
-  } catch (error) {
-    if (error instanceof Refused) return error.results
-    throw error
-  }
-}
-
 async function checksOf(hub: Hub, over: boolean): Promise<Health['checks']> {
   const connection = { name: 'connection', ok: !over, detail: over ? 'closed' : `${hub.path} is open` }
   if (over) return [connection]
@@ -182,13 +138,4 @@ async function checksOf(hub: Hub, over: boolean): Promise<Health['checks']> {
   const whose = heldSince === undefined ? 'another handle or process has kept one open' : 'one of ours is open'
   const detail = `${whose} for ${ms} ms; ${queued} writes wait for its end`
   return [connection, file, { name: 'transaction', ok: ms < 10_000, detail }]
-}
-
-/** Takes an atomic batch back of which one message was refused. */
-class Refused extends MessagingError {
-  readonly results: readonly SendResult[]
-  constructor(results: readonly SendResult[], cause: MessagingError) {
-    super('aborted', 'another message of the same atomic batch was refused, so this was not sent', { cause })
-    this.results = results.map((result) => (result.ok ? { ok: false, error: this } : result))
-  }
 }

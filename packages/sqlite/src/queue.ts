@@ -8,6 +8,8 @@ export interface Job {
   /** Of the bodies that it writes. */
   readonly bytes: number
   readonly signal: AbortSignal | undefined
+  /** What it is known by to who may take it back. */
+  readonly of: unknown
   readonly resolve: (value: unknown) => void
   readonly reject: (error: MessagingError) => void
   /** Since when it waits for a lock, by `performance.now()`. */
@@ -20,6 +22,8 @@ export interface Job {
  */
 export interface Queue {
   readonly length: number
+  /** Whether such work waits, and has not been written. */
+  holds(of: unknown): boolean
   /** The next who wants a transaction of his own. */
   readonly holder: Job | undefined
   /** `stalled`: nothing is begun for a while. */
@@ -63,6 +67,7 @@ export function queueOf(path: string): Queue {
     get length() {
       return works.length + holders.length
     },
+    holds: (of) => works.some((job) => job.of === of),
     get holder() {
       return holders[0]
     },

@@ -40,6 +40,8 @@ export interface Writer {
   /** Since when the lock is another's, a process's or a handle's of the application, while something waits for it; epoch ms of the machine. */
   readonly waitsSince: number | undefined
   readonly queued: number
+  /** Whether work that was given `of` waits: not committed, nor begun in a way that others could see. */
+  holds(of: unknown): boolean
   /** From now on nothing is written any more, and what a held transaction wrote is taken back. */
   refuse(error: MessagingError): void
   /** Writes what is queued, then refuses. */
@@ -52,6 +54,8 @@ export interface WriteOptions {
   readonly signal?: AbortSignal
   /** Of the bodies that it writes; default 0. */
   readonly bytes?: number
+  /** What the work is known by. */
+  readonly of?: unknown
 }
 
 /** How a writer waits and syncs. */
@@ -116,12 +120,16 @@ class FileWriter implements Writer {
     return this.#queue.length
   }
 
-  write<R>(run: (work: Work) => R, { sync = true, signal, bytes = 0 }: WriteOptions = {}): Promise<R> {
-    return this.#add(run, sync, signal, bytes) as Promise<R>
+  write<R>(run: (work: Work) => R, { sync = true, signal, bytes = 0, of }: WriteOptions = {}): Promise<R> {
+    return this.#add(run, sync, signal, bytes, of) as Promise<R>
   }
 
   begin(): Promise<HeldTransaction> {
-    return this.#add(undefined, true, undefined, 0) as Promise<HeldTransaction>
+    return this.#add(undefined, true, undefined, 0, undefined) as Promise<HeldTransaction>
+  }
+
+  holds(of: unknown): boolean {
+    return this.#queue.holds(of)
   }
 
   refuse(error: MessagingError): void {
@@ -137,11 +145,11 @@ class FileWriter implements Writer {
     return drained.then(() => this.#durable?.close())
   }
 
-  #add(run: Job['run'], sync: boolean, signal: AbortSignal | undefined, bytes: number): Promise<unknown> {
+  #add(run: Job['run'], sync: boolean, signal: AbortSignal | undefined, bytes: number, of: unknown): Promise<unknown> {
     if (this.#over) return Promise.reject(closed(`the SQLite file ${this.#path}`))
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
     return new Promise((resolve, reject) => {
-      this.#queue.add({ run, sync, bytes, signal, resolve, reject, since: undefined }, this.#blocked)
+      this.#queue.add({ run, sync, bytes, signal, of, resolve, reject, since: undefined }, this.#blocked)
       if (!this.#blocked) this.#schedule()
     })
   }

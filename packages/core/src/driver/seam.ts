@@ -25,9 +25,17 @@ export interface Driver<Client = unknown> {
   /**
    * One result per message, in order, once the broker holds and has routed each. `tx` is set only where the traits say
    * `transactional`: then nothing is visible before the caller commits. A result whose fate nobody knows (deadline, connection
-   * lost after the write) is an error with outcome `unknown`. After an abort it settles within a second, all as `unknown`.
+   * lost after the write) is an error with outcome `unknown`. After an abort it settles within a second: as `failed` what was never
+   * written and will not be, as `unknown` the rest.
    */
   send(batch: readonly Dispatch[], options: SendControl): Promise<readonly SendResult[]>
+  /**
+   * Takes a message back out of a batch that `send` was given and has not answered: true where nothing of it has left the process, and
+   * now nothing will; then what `send` says of it is not heard. Of an atomic batch with its first message: the whole of it. False where it may have
+   * arrived, or is no batch under way. Others of the batch may end as `failed`, too, if they can be tried again. Without this verb
+   * whatever the driver has counts as written.
+   */
+  withdraw?(batch: readonly Dispatch[], message: Dispatch): boolean
   /** Resolves when deliveries can flow and `from` is fixed. */
   open(subscription: Subscription, signal: AbortSignal): Promise<Source>
   /** The shelf of dead letters of a topic and a group; undefined: of no group. */

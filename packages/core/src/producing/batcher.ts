@@ -4,7 +4,7 @@ import type { Driver, Traits } from '../driver/seam.ts'
 import type { MessagingError } from '../errors.ts'
 import { aborting } from './aborting.ts'
 import { deadlines } from './deadlines.ts'
-import { abortedError, closedError, lateError } from './endings.ts'
+import { abortedError, closedError, type Ending, lateError } from './endings.ts'
 import { flying } from './flying.ts'
 import { gathering } from './gathering.ts'
 import { lanes } from './lanes.ts'
@@ -12,7 +12,7 @@ import { listOf, push, remove, type Slot, shift } from './slot.ts'
 
 /** What a batcher works with. */
 export interface BatcherPorts {
-  readonly driver: Pick<Driver, 'send'>
+  readonly driver: Pick<Driver, 'send' | 'withdraw'>
   readonly traits: Pick<Traits, 'inFlight' | 'maxBatch' | 'partialFailure' | 'refusesSingly'>
   readonly clock: Clock
   /** Settles everything with `closed`. */
@@ -53,13 +53,22 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
   const ready = listOf()
   const due = deadlines(
     clock,
-    (slot) => settle(slot, lateError(slot)),
+    (slot) => end(slot, lateError),
     () => {
       listening = false
       closing.removeEventListener('abort', close)
     },
   )
-  const { air, start, lost } = flying({ driver, clock, random, book, partialFailure, settle, diverted, schedule })
+  const { air, start, mayArrive, lost } = flying({
+    driver,
+    clock,
+    random,
+    book,
+    partialFailure,
+    settle,
+    diverted,
+    schedule,
+  })
   const { again } = air
   const ordered = inFlight === 1 && !partialFailure
   const gathered = gathering({
@@ -71,7 +80,7 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
     ordered,
     diverted,
   })
-  const heed = aborting((slot, signal) => settle(slot, abortedError(slot, signal)))
+  const heed = aborting((slot, signal) => end(slot, (each, outcome) => abortedError(each, outcome, signal)))
   let scheduled = false
   let sentInTurn = 0
   let listening = false
@@ -148,8 +157,15 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
     slot.owner.settled(slot, error)
   }
 
+  /** Ends what nobody has answered: it is taken back if it has not left yet, so that what is called failed does not arrive. */
+  function end(slot: Slot, ending: Ending): void {
+    if (slot.settled) return
+    const unknown = slot.unknown || (slot.flight !== undefined && mayArrive(slot.flight, slot))
+    settle(slot, ending(slot, unknown ? 'unknown' : 'failed'))
+  }
+
   function close(): void {
-    for (const slot of due.all()) settle(slot, closedError(slot))
+    for (const slot of due.all()) end(slot, closedError)
     due.close()
     lingered?.()
   }
@@ -162,11 +178,11 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
 
   return {
     watch(slot, signal) {
-      if (closing.aborted) return settle(slot, closedError(slot))
+      if (closing.aborted) return end(slot, closedError)
       listen()
       due.add(slot)
       if (signal === undefined) return
-      if (signal.aborted) return settle(slot, abortedError(slot, signal))
+      if (signal.aborted) return end(slot, (each, outcome) => abortedError(each, outcome, signal))
       heed(slot, signal)
     },
     add(slot) {

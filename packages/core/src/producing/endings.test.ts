@@ -31,6 +31,59 @@ test('the deadline covers buffering and all tries, and says whether anything was
   expect(fates['silent again']).toBe('timeout unknown')
 })
 
+test('what the driver has and had not written is taken back at its end: it failed, the rest of its batch goes on', async () => {
+  const waiting = new Set(['2', '3', '5'])
+  const { rig, send, producer } = batching({
+    traits: { inFlight: 1, maxBatch: 10 },
+    driver: { withdraw: (_, { id }) => waiting.delete(id) },
+  })
+  const stop = new AbortController()
+  const fates = ['1', '2'].map((body) => send(body, body, { signal: stop.signal }))
+  const rest = ['3', '4', '5'].map((body) => send(body, body))
+  await settled()
+  expect(batchesOf(rig)).toEqual([['1', '2', '3', '4', '5']])
+  stop.abort()
+  expect(await Promise.all(fates)).toEqual(['aborted unknown', 'aborted failed'])
+  expect(rig.flights[0]?.control.signal.aborted).toBe(false)
+  await rig.clock.advance(10_000)
+  expect(await Promise.all(rest)).toEqual(['timeout failed', 'timeout unknown', 'timeout failed'])
+  expect(waiting.size).toBe(0)
+  const why = producer.send(t, 'x', { id: 'x' }).catch(({ message }: MessagingError) => message)
+  rig.flights[0]?.ok()
+  await settled()
+  waiting.add('x')
+  await rig.clock.advance(10_000)
+  expect(await why).toMatch(/it waited for its turn on the connection and was not written/)
+})
+
+test('an atomic batch is taken back as a whole, and what an earlier try may have brought stays unknown', async () => {
+  const asked: string[] = []
+  const { rig, producer, send } = batching({
+    traits: { inFlight: 1, maxBatch: 10 },
+    driver: { withdraw: (batch, { id }) => asked.push(`${id} of ${batch.length}`) > 0 },
+  })
+  const together = producer.sendBatch(
+    t,
+    [
+      { body: 1, id: 'a' },
+      { body: 2, id: 'b' },
+    ],
+    { atomic: true },
+  )
+  await rig.clock.advance(10_000)
+  expect(await together).toMatchObject(new Array(2).fill({ ok: false, error: { code: 'timeout', outcome: 'failed' } }))
+  expect(asked).toEqual(['a of 2'])
+  rig.flights[0]?.fail(new MessagingError('aborted', 'as asked'))
+  await settled()
+  const lost = send('lost')
+  await settled()
+  rig.flights[1]?.fail(new MessagingError('unavailable', 'cut', { outcome: 'unknown' }))
+  await rig.clock.advance(9_999)
+  expect(rig.flights.length).toBe(3)
+  await rig.clock.advance(1)
+  expect(await lost).toBe('timeout unknown')
+})
+
 test('an abort before, while it waits, and while it is out', async () => {
   const { rig, send } = batching({ traits: { inFlight: 1, maxBatch: 1 } })
   const stop = new AbortController()

@@ -2,19 +2,19 @@
 import { MessagingError } from '../errors.ts'
 import type { Slot } from './slot.ts'
 
-/** What is known of a slot that ends without an answer: whether any try of it may have arrived. */
-function outcomeOf(slot: Slot): 'failed' | 'unknown' {
-  return slot.unknown || slot.flight?.state === 'out' ? 'unknown' : 'failed'
-}
+/** How a slot ends to which nothing happened any more, by what is known of its tries. */
+export type Ending = (slot: Slot, outcome: MessagingError['outcome']) => MessagingError
 
 /** The deadline has come. */
-export function lateError(slot: Slot): MessagingError {
+export function lateError(slot: Slot, outcome: MessagingError['outcome']): MessagingError {
   const { owner, last } = slot
   const why =
     last !== undefined
       ? `; the last try ended with ${last.code}: ${last.message}`
       : slot.flight?.state === 'out'
-        ? '; the broker has not answered'
+        ? outcome === 'unknown'
+          ? '; the broker has not answered'
+          : '; it waited for its turn on the connection and was not written'
         : slot.message === undefined
           ? '; its codec or its schema had not answered'
           : slot.admitted
@@ -24,24 +24,24 @@ export function lateError(slot: Slot): MessagingError {
     'timeout',
     `${slot.topic} ${slot.id} was not confirmed within ${owner.timeoutMs} ms${why}`,
     {
-      outcome: outcomeOf(slot),
+      outcome,
       cause: last,
     },
   )
 }
 
 /** The caller's signal has fired. */
-export function abortedError(slot: Slot, signal: AbortSignal): MessagingError {
+export function abortedError(slot: Slot, outcome: MessagingError['outcome'], signal: AbortSignal): MessagingError {
   return new MessagingError('aborted', `${slot.topic} ${slot.id}: the send was aborted`, {
-    outcome: outcomeOf(slot),
+    outcome,
     cause: signal.reason,
   })
 }
 
 /** The broker was closed. */
-export function closedError(slot: Slot): MessagingError {
+export function closedError(slot: Slot, outcome: MessagingError['outcome']): MessagingError {
   return new MessagingError('closed', `${slot.topic} ${slot.id}: the broker was closed before it was confirmed`, {
-    outcome: outcomeOf(slot),
+    outcome,
     cause: slot.last,
   })
 }

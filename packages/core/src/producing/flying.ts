@@ -24,7 +24,7 @@ export interface Air {
 
 /** What flights need of the world. */
 export interface FlyingPorts {
-  readonly driver: Pick<Driver, 'send'>
+  readonly driver: Pick<Driver, 'send' | 'withdraw'>
   readonly clock: Clock
   readonly random: (() => number) | undefined
   readonly book: Lanes
@@ -41,6 +41,8 @@ export interface Flying {
   readonly air: Air
   /** Starts one, unless nothing of it is left to send. */
   start(flight: Flight): void
+  /** Whether this try of the slot may still arrive; what may be taken back is, and then it may not. */
+  mayArrive(flight: Flight, slot: Slot): boolean
   /** Nobody waits for this slot any more. */
   lost(flight: Flight, slot: Slot): void
 }
@@ -178,6 +180,8 @@ export function flying({
       if (flight.live > 0) launch(flight)
       else flight.state = 'over'
     },
+    mayArrive: (flight, slot) =>
+      flight.state === 'out' && driver.withdraw?.(flight.messages, slot.message as Dispatch) !== true,
     lost,
   }
 }

@@ -194,6 +194,9 @@ export const killers: Readonly<Record<Exclude<DefectName, 'unknown-as-failed'>, 
   'lose-on-abort': {
     own: ['receive.waits'],
   },
+  'withdraw-in-vain': {
+    own: ['send.aborted-under-way'],
+  },
   'lose-on-close': {
     own: [
       'close.driver-twice',

@@ -125,6 +125,14 @@ export const sending = {
       })
     },
   },
+  'withdraw-in-vain': {
+    sentence: 'a message is called taken back and goes out all the same',
+    place: always,
+    wrap: (driver, strike) =>
+      but(driver, {
+        withdraw: (batch, message) => strike() || driver.withdraw?.(batch, message) === true,
+      }),
+  },
   'lose-on-close': {
     sentence: 'the last message of a batch waits for the next batch and is dropped on close',
     place: always,
