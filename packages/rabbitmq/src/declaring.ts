@@ -45,11 +45,49 @@ export async function declareTopic(on: Declaring, spec: TopicSpec, signal: Abort
     if (mapping === undefined)
       await establish(channel, topicPlan(names, spec.name, spec.partitions), context.topology, about)
     else await verify(channel, mapping, context.topology, about)
-    for (const { name, order, filter } of spec.groups)
-      await establishGroup(on, channel, spec, mapping, planOf(spec, name, order, filter))
+    await establishGroups(on, channel, spec, mapping, signal)
   })
   if (mapping === undefined) await heard(on, heardOf(spec, spec.groups.length > 0), signal)
   routes.addTopic(spec, mapping)
+}
+
+/** Most channels on which the groups of one topic are made at once: each makes one thing after the other. */
+const mostAbreast = 8
+/** Groups that are worth another channel. */
+const groupsEach = 4
+
+/** All groups that the topic names, hundreds of them on several channels; the first that cannot be made ends it. */
+async function establishGroups(
+  on: Declaring,
+  channel: Channel,
+  spec: TopicSpec,
+  mapping: RabbitMapping | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const left = spec.groups.values()
+  let failed = false
+  const some = async (own: Channel): Promise<void> => {
+    for (const { name, order, filter } of left) {
+      if (failed) return
+      await establishGroup(on, own, spec, mapping, planOf(spec, name, order, filter)).catch((error: unknown) => {
+        failed = true
+        throw error
+      })
+    }
+  }
+  /** Where there is no further channel, those that there are do it. */
+  const beside = async (): Promise<void> => {
+    let begun = false
+    await onChannel(on.link, on.context.clock, `declaring the groups of ${spec.name}`, signal, (own) => {
+      begun = true
+      return some(own)
+    }).catch((error: unknown) => {
+      if (begun) throw error
+    })
+  }
+  const others = Math.min(mostAbreast, Math.ceil(spec.groups.length / groupsEach)) - 1
+  const ends = await Promise.allSettled([some(channel), ...Array.from({ length: others }, beside)])
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
 }
 
 /** Looks whether what a mapping names is there, without touching it. */
