@@ -187,6 +187,10 @@ export const transaction: Rule = (value) => {
 /** Anything that is no primitive, no array and no function. */
 export const object: Rule = (value) =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object'
+/** What the function of an adapter takes; says how that call looks to who gave it a URL, which `connect` takes. */
+export function adapterOptions(example: string): Rule {
+  return (value) => object(value) && `an object, as in ${example}; a URL by itself is for connect()`
+}
 /** Checked elsewhere. */
 export const anything: Rule = () => undefined
 

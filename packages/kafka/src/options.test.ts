@@ -32,6 +32,7 @@ test('a slip is refused, and so is what is no object of options', () => {
   expect(() => kafka({ brokers: 'h:1', compresion: 'zstd' } as never)).toThrow('did you mean compression?')
   for (const wrong of [undefined, null, 5])
     expect(() => kafka(wrong as never)).toThrow(/^kafka\(\): .*; give an object/)
+  expect(() => kafka('kafka://h:1' as never)).toThrow(/is a URL; give .* as in kafka\(\{ brokers: .*for connect\(\)/)
 })
 
 test.each([

@@ -1,6 +1,7 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { MessagingError } from '@posthorn/core'
 import {
+  adapterOptions,
   anything,
   callable,
   checkOptions,
@@ -137,7 +138,7 @@ const ofMapping: Shape = { topic: text(249), groups: object }
 
 /** Checks options and fills in what was not said. */
 export function settingsOf(options: KafkaOptions): Settings {
-  checkValue('kafka()', 'what it is given', options, object, true)
+  checkValue('kafka()', 'what it is given', options, adapterOptions("kafka({ brokers: 'kafka-1:9092' })"), true)
   checkOptions('kafka()', options, known)
   checkOptions('kafka(): replication', options.replication, ofReplication)
   const { sasl, client = 'kafkajs' } = options

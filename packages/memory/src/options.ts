@@ -1,4 +1,4 @@
-import { checkValue, MessagingError, object, parseConnectionUrl, urlText } from '@posthorn/core/driver'
+import { adapterOptions, checkValue, MessagingError, parseConnectionUrl, urlText } from '@posthorn/core/driver'
 
 /** Settings of the memory adapter. */
 export interface MemoryOptions {
@@ -24,7 +24,7 @@ const known = ['log', 'clock', 'leaseMs', 'allowInProduction']
 
 /** Checks options and fills in defaults. */
 export function settingsOf(options: MemoryOptions): MemorySettings {
-  checkValue('memory()', 'what it is given', options, object, true)
+  checkValue('memory()', 'what it is given', options, adapterOptions("memory({ log: 'tests' })"), true)
   const refuse = (what: string): never => {
     throw new MessagingError('invalid', `memory(${what}`)
   }

@@ -72,6 +72,24 @@ test('an adapter without options it can read says so', () => {
   }
 })
 
+test('an adapter that is given a URL says how it is called, and who takes a URL', () => {
+  const url = 'amqp://guest:secret@localhost'
+  const told = (call: () => unknown): string => {
+    try {
+      call()
+    } catch (error) {
+      return String(error)
+    }
+    return 'taken'
+  }
+  expect(told(() => rabbitmq.rabbitmq(url as never))).toBe(
+    "MessagingError: rabbitmq(): what it is given is a URL; give an object, as in rabbitmq({ url: 'amqp://rabbit-1/shop' }); a URL by itself is for connect()",
+  )
+  expect(told(() => memory.memory('memory:' as never))).toMatch(
+    /as in memory\(\{ log: 'tests' \}\); a URL by itself is for connect\(\)/,
+  )
+})
+
 test('settle() and sendHalf() speak of what was called', async () => {
   const broker = await connect('memory:', { log: false, store: 'memory:' })
   const orders = topic('orders', { groups: ['billing'] })

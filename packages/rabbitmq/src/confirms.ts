@@ -206,7 +206,7 @@ function unroutable({ id, exchange, key }: Outgoing): SendResult {
     ok: false,
     error: new MessagingError(
       'unroutable',
-      `message ${id} reached no group: nothing is bound to ${where}. Name the groups in topic(name, { groups }), so that producers declare their queues, or start a consumer first; who reads by broadcast or pattern is no group`,
+      `message ${id} reached no group: nothing is bound to ${where}. Name the groups in topic(name, { groups }), so that producers declare their queues, or start a consumer first; who reads by broadcast or pattern is no group, so a topic that only those read needs one that somebody reads, if only to drop what comes`,
     ),
   }
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { checkValue, MessagingError, object, parseConnectionUrl, withoutSecrets } from '@posthorn/core/driver'
+import { adapterOptions, checkValue, MessagingError, parseConnectionUrl, withoutSecrets } from '@posthorn/core/driver'
 import type { ChannelModel } from 'amqplib'
 
 /** Where RabbitMQ is, who we are there, and what queues are made of. */
@@ -104,7 +104,13 @@ const refuse = (what: string): never => {
 
 /** Checks options and fills in defaults. */
 export function settingsOf(options: RabbitOptions): RabbitSettings {
-  checkValue('rabbitmq()', 'what it is given', options, object, true)
+  checkValue(
+    'rabbitmq()',
+    'what it is given',
+    options,
+    adapterOptions("rabbitmq({ url: 'amqp://rabbit-1/shop' })"),
+    true,
+  )
   for (const name of Object.keys(options))
     if (!knownOptions.includes(name)) refuse(`there is no option ${name}; there are ${knownOptions.join(', ')}`)
   const { url, connection, login = 'plain', tls = {}, heartbeatS = 4, queueType = 'quorum', maxLength } = options

@@ -34,6 +34,7 @@ test.each([
 test('options are checked by name', () => {
   expect(() => sqlite({ path: 'a.db', wal: true } as never)).toThrow(/no such option.*path/)
   expect(() => sqlite({})).toThrow(/give a path/)
+  expect(() => sqlite('sqlite:./app.db')).toThrow(/without sqlite:; a URL by itself is for connect\(\)/)
   expect(settingsOf('a.db').synchronous).toBe('full')
 })
 

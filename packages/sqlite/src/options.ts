@@ -46,6 +46,7 @@ export function settingsOf(given: string | SqliteOptions): SqliteSettings {
   const path = options.path ?? fileOf(database, refuse)
   if (typeof path !== 'string' || path === '') refuse('{ path }): name a file, such as ./data/app.db')
   if (path.startsWith('file:')) refuse(`'${path}'): give the path itself, without file:`)
+  if (path.startsWith('sqlite:')) refuse('): give the path itself, without sqlite:; a URL by itself is for connect()')
   if (path === ':memory:')
     refuse(
       `'${path}'): a database in memory belongs to one connection alone and is gone with it, and this adapter needs a file; use memory: for tests, or a file in a temporary folder`,

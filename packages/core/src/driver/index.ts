@@ -2,6 +2,7 @@
 
 export type { Keeper, KeeperContext, OpenKeeper } from '../broker/keeper.ts'
 export {
+  adapterOptions,
   anything,
   callable,
   checkOptions,
