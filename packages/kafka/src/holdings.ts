@@ -4,7 +4,7 @@ import { spread } from './backoff.ts'
 import type { CommittedOffset, Member, Partition } from './clients/port.ts'
 import type { ClusterMap } from './cluster.ts'
 import type { Place } from './convert.ts'
-import { expelled, Fault, faultOf, messagingError, moved } from './errors.ts'
+import { expelled, Fault, faultOf, messagingError, moved, passes } from './errors.ts'
 import type { Fetcher } from './fetching.ts'
 import { type Lane, lane, partitionOf } from './lane.ts'
 import { beginning, noteOf, type Progress, progressOf } from './progress.ts'
@@ -16,22 +16,24 @@ export interface Holdings {
   /** What we tell the group that we own: also what is being begun and what is being given up. */
   owned(): Partition[]
   /**
-   * Begins what is new and gives up what is no longer ours; resolves when what is new is being read. It goes on where the group was, or at
-   * `starts` where it has not been, or in any case at `sought`.
+   * Begins what is new and gives up what is no longer ours; resolves when what is new is being read, or with false when it was lost before that. It goes on
+   * where the group was, or at `starts` where it has not been, or in any case at `sought`.
    */
   become(
     partitions: readonly Partition[],
     starts: ReadonlyMap<string, number>,
     sought: ReadonlyMap<string, number>,
-  ): Promise<void>
+  ): Promise<boolean>
   /** What was handed out of these (`partition/topic`) is stale. */
   drop(keys: Iterable<string>): void
   /** Commits offsets of partitions, whoever owns them. */
   commitFor(to: ReadonlyMap<string, number>): Promise<void>
   /** Everything is gone without our doing. */
   loseAll(reason: MessagingError): void
-  /** Commits what has moved; one at a time. `clean`: nobody begins after a crash. */
-  commit(end?: 'clean'): Promise<void>
+  /** Commits what has moved; one at a time. False: nothing could be, since the group is being assigned anew. */
+  commit(): Promise<boolean>
+  /** Commits for the last time, so that nobody begins after a crash; waits for a while for the group to be assigned. */
+  commitLast(): Promise<void>
   /** Runs work while nothing else is committed. */
   alone<T>(work: () => Promise<T>): Promise<T>
 }
@@ -57,6 +59,9 @@ export interface HoldingsContext {
   readonly signal: AbortSignal
 }
 
+/** How long a closing waits for the group to be assigned, so that what it finished can be committed. */
+const lastCommitMs = 1_200
+
 const keyOf = ({ topic, partition }: Partition): string => `${partition}/${topic}`
 
 /** Nothing owned yet. */
@@ -65,6 +70,8 @@ export function holdings(context: HoldingsContext): Holdings {
   const lanes = new Map<string, Lane>()
   const beginningNow = new Map<string, Partition>()
   const leaving = new Set<Lane>()
+  /** Of these, what waits for its last commit. */
+  const drained = new Set<Lane>()
   const committed = new Map<Lane, string>()
   let last: Promise<unknown> = Promise.resolve()
   let list: readonly Lane[] = []
@@ -77,9 +84,7 @@ export function holdings(context: HoldingsContext): Holdings {
     last = result.catch(() => {})
     return result
   }
-  const commitLanes = async (some: readonly Lane[], end: 'clean' | undefined): Promise<void> => {
-    const member = context.place()
-    if (member === undefined) return
+  const commitLanes = async (some: readonly Lane[], end: 'clean' | undefined): Promise<boolean> => {
     const offsets: CommittedOffset[] = []
     const texts = new Map<Lane, readonly [text: string, Progress]>()
     for (const each of some) {
@@ -94,25 +99,40 @@ export function holdings(context: HoldingsContext): Holdings {
       texts.set(each, [text, progress])
       offsets.push({ ...partitionOf(each), offset: progress.offset, metadata })
     }
-    if (offsets.length === 0) return
+    if (offsets.length === 0) return true
+    const member = context.place()
+    if (member === undefined) return false
     try {
       await cluster.wire.commit(await cluster.coordinator('group', group), member, offsets)
       for (const [each, [text, progress]] of texts) {
         committed.set(each, text)
         each.committed(progress)
       }
+      return true
     } catch (error) {
       if (moved(faultOf(error))) cluster.forget({ coordinator: group })
       throw error
+    }
+  }
+  /** The same for what is given up, as often as it takes: while the group is assigned anew nothing can be committed, and all of it is still ours. */
+  const commitClean = async (some: readonly Lane[], bears: (fault: Fault) => boolean, until: number): Promise<void> => {
+    for (;;) {
+      try {
+        if (await inTurn(() => commitLanes(some, 'clean'))) return
+      } catch (error) {
+        const fault = faultOf(error)
+        if (fault.type !== 'REBALANCE_IN_PROGRESS' && !expelled(fault) && !bears(fault)) return
+      }
+      if (some.every(({ lost }) => lost) || clock.now() >= until || !(await pause(clock, 20, signal))) return
     }
   }
   const begin = async (
     partitions: readonly Partition[],
     starts: ReadonlyMap<string, number>,
     sought: ReadonlyMap<string, number>,
-  ): Promise<void> => {
+  ): Promise<boolean> => {
     const member = context.place()
-    if (member === undefined) return
+    if (member === undefined) return false
     const read = async () => {
       const node = await cluster.coordinator('group', group)
       return new Map((await cluster.wire.committed(node, group, partitions)).map((each) => [keyOf(each), each]))
@@ -125,6 +145,7 @@ export function holdings(context: HoldingsContext): Holdings {
     }
     const lowest = await edges(cluster, partitions, 'beginning')
     const gained: Lane[] = []
+    const passed = new Map<Place, number>()
     for (const [i, partition] of partitions.entries()) {
       const { place, delayed } = context.describe(partition)
       const low = lowest[i] as number
@@ -132,7 +153,7 @@ export function holdings(context: HoldingsContext): Holdings {
       const known = to === undefined ? progressOf(held.get(keyOf(partition)) ?? none) : beginning(to)
       let from = known.offset >= 0 ? known : beginning(starts.get(keyOf(partition)) ?? low)
       if (from.offset < low) {
-        context.positionLost(place, from.offset)
+        passed.set(place, from.offset)
         from = beginning(low)
       }
       if (!beginningNow.has(keyOf(partition))) continue
@@ -140,7 +161,8 @@ export function holdings(context: HoldingsContext): Holdings {
       gained.push(lane(place, delayed, BigInt(member.generation), begun, context.window, context.wake))
     }
     // That we begin here is kept before anything is handed out; where nothing was committed, it fixes the beginning.
-    await inTurn(() => commitLanes(gained, undefined))
+    if (!(await inTurn(() => commitLanes(gained, undefined)))) return false
+    for (const [place, offset] of passed) context.positionLost(place, offset)
     for (const each of gained) {
       const partition = partitionOf(each)
       if (!beginningNow.delete(keyOf(partition))) continue
@@ -156,6 +178,28 @@ export function holdings(context: HoldingsContext): Holdings {
       })
     }
     changed()
+    return true
+  }
+  /** Lets go of what is drained, all of it by one commit, and has the group give it on by one assignment. */
+  const letGo = async (): Promise<void> => {
+    while (drained.size > 0) {
+      const some = [...drained].map((each) => [each, each.inHand] as const)
+      await commitClean(
+        some.map(([each]) => each),
+        passes,
+        Number.POSITIVE_INFINITY,
+      )
+      for (const [each, inHand] of some) {
+        // What was finished meanwhile was answered for, and is to be committed, too.
+        if (inHand !== each.inHand && !each.lost && !signal.aborted) continue
+        each.lose(taken(each))
+        drained.delete(each)
+        leaving.delete(each)
+        if (lanes.get(keyOf(partitionOf(each))) === each) lanes.delete(keyOf(partitionOf(each)))
+      }
+      changed()
+    }
+    context.released()
   }
   const release = async (each: Lane): Promise<void> => {
     each.drain()
@@ -163,12 +207,8 @@ export function holdings(context: HoldingsContext): Holdings {
     changed()
     const until = clock.now() + drainMs
     while (each.inHand > 0 && clock.now() < until && !each.lost && !signal.aborted) await pause(clock, 20, signal)
-    await inTurn(() => commitLanes([each], 'clean')).catch(() => {})
-    each.lose(taken(each))
-    leaving.delete(each)
-    if (lanes.get(keyOf(partitionOf(each))) === each) lanes.delete(keyOf(partitionOf(each)))
-    changed()
-    context.released()
+    drained.add(each)
+    if (drained.size === 1) await letGo()
   }
   return {
     get lanes() {
@@ -180,15 +220,18 @@ export function holdings(context: HoldingsContext): Holdings {
       for (const [key, each] of lanes) if (!wanted.has(key) && !leaving.has(each)) void release(each)
       for (const key of beginningNow.keys()) if (!wanted.has(key)) beginningNow.delete(key)
       const gained = partitions.filter((each) => !lanes.has(keyOf(each)) && !beginningNow.has(keyOf(each)))
+      if (gained.length === 0) return true
       for (const each of gained) beginningNow.set(keyOf(each), each)
-      for (let tries = 0; ; tries++) {
+      for (let tries = 0; ; ) {
         const open = gained.filter((each) => beginningNow.get(keyOf(each)) === each)
-        if (open.length === 0 || signal.aborted) return
+        if (open.length === 0 || signal.aborted) return false
         try {
-          return await begin(open, starts, sought)
+          if (await begin(open, starts, sought)) return true
+          // The group is being assigned anew, and may leave us what we had begun.
+          await pause(clock, 20, signal)
         } catch (error) {
           const fault = faultOf(error)
-          if (error instanceof MessagingError || expelled(fault) || tries > 20)
+          if (error instanceof MessagingError || (!expelled(fault) && tries++ > 20))
             throw messagingError(error, `partitions of the group ${group} could not be begun`)
           if (moved(fault)) cluster.forget({ coordinator: group })
           await pause(clock, spread(100), signal)
@@ -221,7 +264,8 @@ export function holdings(context: HoldingsContext): Holdings {
       beginningNow.clear()
       changed()
     },
-    commit: (end) => inTurn(() => commitLanes([...lanes.values()], end)),
+    commit: () => inTurn(() => commitLanes([...lanes.values()], undefined)),
+    commitLast: () => commitClean([...lanes.values()], () => false, clock.now() + lastCommitMs),
     alone: inTurn,
   }
 }

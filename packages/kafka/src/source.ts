@@ -139,7 +139,7 @@ export async function groupSource(
       for (const key in to) places.set(key, to[key] as number)
       if (seek?.id === id) void announceMove(seek, new Map(Object.entries(to)))
     }
-    await held.become(assignment.partitions, new Map(Object.entries(starts ?? {})), places)
+    return held.become(assignment.partitions, new Map(Object.entries(starts ?? {})), places)
   }
   /** Who asked commits for all, so that what is on its way from one member to another is moved, too. */
   const announceMove = async (mine: Note['seek'], to: ReadonlyMap<string, number>): Promise<void> => {
@@ -157,7 +157,7 @@ export async function groupSource(
       assign: (members) => planOf(cluster, group, members),
       assigned(assignment, _place, anew) {
         if (anew) held.loseAll(gone(group))
-        obey(assignment).then(ready, out.fail)
+        obey(assignment).then((begun) => begun && ready(), out.fail)
       },
       expelled: () => held.loseAll(gone(group)),
       failed: out.fail,
@@ -173,7 +173,7 @@ export async function groupSource(
   const watch = async (): Promise<void> => {
     for (let ms = firstLookMs; await pause(clock, ms, closing.signal); ) ms = await risk.look().catch(() => ms)
   }
-  const flush = (): Promise<void> => held.commit().catch(() => {})
+  const flush = async (): Promise<void> => void (await held.commit().catch(() => {}))
   const moveTo = async (to: From): Promise<void> => {
     checkFrom(to)
     await flush()
@@ -189,21 +189,18 @@ export async function groupSource(
     // While the group is assigned anew nothing can be noted.
     if (member?.place === undefined) return 'unknown'
     item.lane[what](item)
-    try {
-      await held.commit()
-      return item.lane.lost ? 'stale' : 'ok'
-    } catch {
-      // Whether it was noted is unknown: the next commit says what is so.
-      item.lane.unmark(item)
-      return 'unknown'
-    }
+    const kept = await held.commit().catch(() => false)
+    if (kept) return item.lane.lost ? 'stale' : 'ok'
+    // Whether it was noted is unknown: the next commit says what is so.
+    item.lane.unmark(item)
+    return 'unknown'
   }
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     for (const each of held.lanes) each.drain()
     reader.close()
     const end = async (): Promise<string> => {
-      await held.commit('clean').catch(() => {})
+      await held.commitLast()
       return (await member?.leave()) ?? ''
     }
     const left = await within(end(), closeMs, clock)
