@@ -31,6 +31,8 @@ export default defineConfig({
     ],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // A guard against waiting for ever, as the two above: a second, as it is by itself, a busy machine may need for one round trip.
+    expect: { poll: { timeout: 15_000 } },
     env: {
       // Child processes and worker threads of the tests resolve our packages from source, too.
       NODE_OPTIONS: '--conditions=posthorn:source',

@@ -10,7 +10,7 @@ import { format } from '../../testkit/src/ledger/report.ts'
 
 // Of two senders and of two members of a group each uses another client; `pnpm test:faults kafka` goes by one at a time, through more faults.
 it('Kafka by both clients, 10,000 messages: reset while sending, reset while consuming, a consumer killed, the broker killed', {
-  timeout: 180_000,
+  timeout: 300_000,
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-faults-'))
   await using service = await kafkaService('kafka', kafkaClients)

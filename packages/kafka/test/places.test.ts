@@ -1,4 +1,5 @@
 // What a group keeps while members are away: the place of a named process, and how the group is read.
+import type { Arrival, Source } from '@posthorn/core/driver'
 import { describe, expect, test } from 'vitest'
 import { bodies, clients, connect, eat, message, name, open, receive, topicOf, until } from './stand.ts'
 
@@ -6,6 +7,17 @@ const topic = topicOf()
 const signal = (): AbortSignal => AbortSignal.timeout(20_000)
 const many = (count: number, from = 0) =>
   Array.from({ length: count }, (_, n) => message(from + n, { key: `k${(from + n) % 16}` }))
+
+/** What each of two gets of so many messages. */
+async function shared(count: number, one: Source, two: Source): Promise<readonly [Arrival[], Arrival[]]> {
+  const got: [Arrival[], Arrival[]] = [[], []]
+  await until(`all ${count} came`, async () => {
+    const more = await Promise.all([eat(one, count, 300), eat(two, count, 300)])
+    for (const [i, each] of more.entries()) got[i]?.push(...each)
+    return got[0].length + got[1].length >= count
+  })
+  return got
+}
 
 describe.each(clients)('%s', (client) => {
   test('a process with an instance id finds its partitions again, and meanwhile nobody has them', {
@@ -18,17 +30,19 @@ describe.each(clients)('%s', (client) => {
     const leaving = await open(first, topic)
     const staying = await open(other, topic)
     let [ours, theirs] = [new Set<string>(), new Set<string>()]
-    await until('both have a share', async () => {
+    await until('both have a share, and keep it', async () => {
+      const before = theirs
       await first.send(many(64), { signal: signal() })
-      const [a, b] = await Promise.all([eat(leaving, 64, 400), eat(staying, 64, 400)])
+      const [a, b] = await shared(64, leaving, staying)
       ours = new Set(a.map(({ key }) => key ?? ''))
       theirs = new Set(b.map(({ key }) => key ?? ''))
-      return ours.size > 0 && theirs.size > 0 && a.length + b.length === 64
+      return ours.size > 0 && theirs.size > 0 && [...theirs].sort().join() === [...before].sort().join()
     })
     await first.close()
     await other.send(many(64), { signal: signal() })
-    const meanwhile = await eat(staying, 64, 3_000)
+    const meanwhile = await eat(staying, many(64).filter(({ key }) => theirs.has(key ?? '')).length)
     expect(new Set(meanwhile.map(({ key }) => key))).toEqual(theirs)
+    expect(await eat(staying, 1, 2_000)).toEqual([])
     const back = await open(await of('one'), topic)
     const again = await eat(back, 64 - meanwhile.length)
     expect(new Set(again.map(({ key }) => key))).toEqual(ours)
@@ -62,7 +76,7 @@ describe.each(clients)('%s', (client) => {
     await driver.declare(topic, signal())
     const [one, two] = [await open(driver, topic), await open(driver, topic)]
     await driver.send(many(64), { signal: signal() })
-    const [a, b] = await Promise.all([eat(one, 64, 3_000), eat(two, 64, 3_000)])
+    const [a, b] = await shared(64, one, two)
     expect(a.length + b.length).toBe(64)
     expect(Math.min(a.length, b.length)).toBeGreaterThan(0)
   })

@@ -79,13 +79,13 @@ describe.each(clients)('%s', (client) => {
     'a wrong password is unauthorized at once, and in no message (%s)',
     async (mechanism) => {
       const began = performance.now()
-      const error: unknown = await connect({
-        brokers: at('sasl'),
-        client,
-        sasl: { mechanism, username, password: 'canary-secret' },
-      }).catch((thrown: unknown) => thrown)
+      const sasl: SaslOptions = { mechanism, username, password: 'canary-secret' }
+      const error: unknown = await connect({ brokers: at('sasl'), client, sasl }, 60_000).catch(
+        (thrown: unknown) => thrown,
+      )
       expect(error).toMatchObject({ code: 'unauthorized' })
-      expect(performance.now() - began).toBeLessThan(5_000)
+      // Long before it would give up trying.
+      expect(performance.now() - began).toBeLessThan(20_000)
       expect(JSON.stringify(error) + String(error) + String((error as Error).stack)).not.toContain('canary-secret')
     },
   )
@@ -118,6 +118,6 @@ describe.each(clients)('%s', (client) => {
       code: 'unavailable',
       message: expect.stringMatching(/is it running, .*connectTimeoutMs/),
     })
-    expect(performance.now() - began).toBeLessThan(3_000)
+    expect(performance.now() - began).toBeLessThan(10_000)
   })
 })

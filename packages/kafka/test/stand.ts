@@ -17,8 +17,9 @@ import { type FaultProxy, faultProxy, plainMessage } from '@posthorn/testkit'
 import { onTestFinished } from 'vitest'
 import { type KafkaOptions, kafka } from '../src/index.ts'
 import { address, removeTopics } from './topics.ts'
+import { until } from './waiting.ts'
 
-export { address }
+export { address, until }
 
 export const clients = ['kafkajs', 'platformatic'] as const
 export type ClientName = (typeof clients)[number]
@@ -132,13 +133,4 @@ export async function log(driver: Driver, topic: TopicSpec): Promise<string[]> {
   const everything = { id: undefined, key: undefined, from: undefined, to: undefined }
   for await (const each of driver.query?.(topic, everything, AbortSignal.timeout(20_000)) ?? []) all.push(each)
   return bodies(all)
-}
-
-/** Waits for a condition, asked every 20 ms. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
-  const end = performance.now() + ms
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`${what} did not come within ${ms} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }

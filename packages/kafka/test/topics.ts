@@ -1,5 +1,6 @@
 import { ensure } from '@posthorn/brokers'
 import { type Admin, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
+import { until } from './waiting.ts'
 
 let found: Promise<string> | undefined
 
@@ -20,15 +21,31 @@ export async function asOperator<T>(work: (admin: Admin) => Promise<T>): Promise
   }
 }
 
-/** Changes a setting of a topic. */
+/** Changes a setting of a topic; the controller answers before the broker has heard of it. */
 export async function alter(topic: string, setting: string, value: string): Promise<void> {
-  const resource = { type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name: setting, value }] }
-  await asOperator((admin) => admin.alterConfigs({ validateOnly: false, resources: [resource] }))
+  const of = { type: ConfigResourceTypes.TOPIC, name: topic }
+  await asOperator(async (admin) => {
+    await admin.alterConfigs({
+      validateOnly: false,
+      resources: [{ ...of, configEntries: [{ name: setting, value }] }],
+    })
+    const held = async () => {
+      const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [of] })
+      return resources[0]?.configEntries.find(({ configName }) => configName === setting)?.configValue
+    }
+    await until(`${setting} of ${topic} is ${value}`, async () => (await held()) === value)
+  })
 }
 
-/** Gives a topic more partitions. */
+/** Gives a topic more partitions, each with a leader. */
 export async function grow(topic: string, count: number): Promise<void> {
-  await asOperator((admin) => admin.createPartitions({ topicPartitions: [{ topic, count }] }))
+  await asOperator(async (admin) => {
+    await admin.createPartitions({ topicPartitions: [{ topic, count }] })
+    await until(`${topic} has ${count} partitions`, async () => {
+      const [found] = (await admin.fetchTopicMetadata({ topics: [topic] })).topics
+      return found?.partitions.filter(({ leader }) => leader >= 0).length === count
+    })
+  })
 }
 
 /** Removes what a namespace left: a broker with ten thousand partitions takes minutes to start again. */

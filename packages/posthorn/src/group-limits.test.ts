@@ -30,11 +30,14 @@ describe.each(['sqlite', 'rabbitmq', 'kafka'])('on %s', (name) => {
         { group: 'g', order: 'none', window: 8, use: [rateLimit({ perSecond, burst, scope: 'group' })] },
         async () => void starts.push({ at: Date.now(), by }),
       )
-    await members[0]?.producer().sendBatch(
-      work,
-      Array.from({ length: messages }, (_, n) => ({ body: n, partition: n % 4 })),
-    )
-    await expect.poll(() => starts.length, { timeout: 40_000 }).toBe(messages)
+    // Until both have had a turn: a member of Kafka's that has just come may still wait for its share.
+    for (let sent = 0; new Set(starts.map(({ by }) => by)).size < 2; sent += messages) {
+      await members[0]?.producer().sendBatch(
+        work,
+        Array.from({ length: messages }, (_, n) => ({ body: n, partition: n % 4 })),
+      )
+      await expect.poll(() => starts.length, { timeout: 20_000 }).toBe(sent + messages)
+    }
     // From any start on, no more than the burst and what the time since has given; a token is taken a moment before its start.
     for (const [i, first] of starts.entries())
       for (const [j, last] of starts.entries()) {
@@ -42,7 +45,6 @@ describe.each(['sqlite', 'rabbitmq', 'kafka'])('on %s', (name) => {
         const given = burst + ((last.at - first.at) * perSecond) / 1_000
         expect(j - i + 1, `starts ${i} to ${j}`).toBeLessThanOrEqual(Math.ceil(given) + members.length + 1)
       }
-    expect(new Set(starts.map(({ by }) => by)).size).toBe(2)
     await Promise.all(members.map((member) => member.close()))
   })
 

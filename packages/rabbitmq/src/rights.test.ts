@@ -116,7 +116,8 @@ it.each(['declare', 'check'] as const)(
     await producer.send(open, 'good')
     const from = performance.now()
     const all = await Promise.allSettled([producer.send(closed, 'bad'), producer.send(open, 'good')])
-    expect(performance.now() - from).toBeLessThan(3_000)
+    // Half of what a send may take.
+    expect(performance.now() - from).toBeLessThan(15_000)
     expect(all).toMatchObject([
       { status: 'rejected', reason: { code: 'unauthorized', message: expect.stringContaining(closed.name) } },
       { status: 'fulfilled' },
@@ -154,5 +155,5 @@ it('tells at once who may write nothing, whom it hinders from writing down what 
     code: 'unauthorized',
     message: expect.stringMatching(/access to exchange/),
   })
-  expect(performance.now() - from).toBeLessThan(3_000)
+  expect(performance.now() - from).toBeLessThan(15_000)
 })

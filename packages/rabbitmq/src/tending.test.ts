@@ -24,9 +24,15 @@ it('a message that was due while its way was missing comes within seconds of its
   const signal = new AbortController().signal
   await ours.declare(spec, signal)
   const source = await open(ours, spec)
-  const [sent] = await ours.send([message(spec, { notBefore: Date.now() + 1_500 })], { signal })
-  expect(sent).toMatchObject({ ok: true })
+  const sendSoon = async (): Promise<void> => {
+    const [sent] = await ours.send([message(spec, { notBefore: Date.now() + 300 })], { signal })
+    expect(sent).toMatchObject({ ok: true })
+  }
+  // This one has the ladder made.
+  await sendSoon()
+  expect(await receive(source, 1)).toHaveLength(1)
   await (await channel()).deleteExchange(names.delivery)
+  await sendSoon()
   const stuck = (): boolean =>
     logs('rabbitmq', 500)
       .flatMap(({ text }) => text.split('\n'))

@@ -64,15 +64,16 @@ describe('logging in', () => {
   const plain = `127.0.0.1:${portsOfNode(name)['amqp']}`
   it('fails at once with a wrong password, and shows it nowhere', async () => {
     const started = performance.now()
-    const error = await refusal(fixture.connect({ url: `amqp://guest:hunter2@${plain}` }))
+    const error = await refusal(fixture.connect({ url: `amqp://guest:hunter2@${plain}` }, { connectTimeoutMs: 60_000 }))
     expect(error.code).toBe('unauthorized')
-    expect(performance.now() - started).toBeLessThan(3_000)
+    // Long before it would give up trying.
+    expect(performance.now() - started).toBeLessThan(20_000)
     expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(/hunter2/)
     expect(inspect(fromUrl(`amqp://guest:hunter2@${plain}`), { depth: 2 })).not.toMatch(/hunter2/)
   })
   it('fails with a virtual host that is not there', async () => {
     const error = await refusal(
-      fixture.connect({ url: `amqp://guest:guest@${plain}/nowhere` }, { connectTimeoutMs: 500 }),
+      fixture.connect({ url: `amqp://guest:guest@${plain}/nowhere` }, { connectTimeoutMs: 1_500 }),
     )
     // A broker that is starting says the same.
     expect(error.code).toBe('unavailable')
@@ -85,11 +86,11 @@ describe('logging in', () => {
   })
   it('says that TLS is spoken, or is not, where it was expected otherwise', async () => {
     const secret = await refusal(
-      fixture.connect({ url: `amqp://guest:guest@127.0.0.1:${port}` }, { connectTimeoutMs: 500 }),
+      fixture.connect({ url: `amqp://guest:guest@127.0.0.1:${port}` }, { connectTimeoutMs: 1_500 }),
     )
     expect(secret).toMatchObject({ code: 'unavailable', message: expect.stringMatching(/is amqps:\/\/ needed there/) })
     const open = await refusal(
-      fixture.connect({ url: `amqps://guest:guest@${plain}`, tls: { ca } }, { connectTimeoutMs: 500 }),
+      fixture.connect({ url: `amqps://guest:guest@${plain}`, tls: { ca } }, { connectTimeoutMs: 1_500 }),
     )
     expect(open).toMatchObject({ code: 'unavailable', message: expect.stringMatching(/does not speak TLS/) })
   })
@@ -100,7 +101,7 @@ describe('logging in', () => {
     const started = performance.now()
     const error = await refusal(fixture.connect({ url: `amqp://127.0.0.1:${proxy.port}` }, { connectTimeoutMs: 500 }))
     expect(error.code).toBe('unavailable')
-    expect(performance.now() - started).toBeLessThan(1_500)
+    expect(performance.now() - started).toBeLessThan(10_000)
   })
   it('waits for a broker that starts later, and hears an abort meanwhile', async () => {
     let there = false

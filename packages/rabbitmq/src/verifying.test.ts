@@ -84,7 +84,8 @@ describe('without what an operator removed', () => {
   const quickly = async (sending: Promise<unknown>): Promise<void> => {
     const from = performance.now()
     await sending
-    expect(performance.now() - from).toBeLessThan(5_000)
+    // Half of what a send may take.
+    expect(performance.now() - from).toBeLessThan(15_000)
   }
 
   it('a send makes the exchange of its topic again', async () => {

@@ -18,7 +18,7 @@ export async function until<T>(
 /** Fails unless the promise settles in time; an abandoned one is let go. */
 export async function within<T>(what: string, ms: number, promise: Promise<T>): Promise<T> {
   const stop = new AbortController()
-  const late = sleep(ms, undefined, { signal: stop.signal }).then(
+  const late = lived(ms, stop.signal).then(
     () => {
       throw new Error(`${what} had not settled after ${ms} ms`)
     },
@@ -29,4 +29,11 @@ export async function within<T>(what: string, ms: number, promise: Promise<T>): 
   } finally {
     stop.abort()
   }
+}
+
+const stepMs = 50
+
+/** Time in which this process could do something: one that stood still for a second must not find its deadline passed before it looks at what has come. */
+async function lived(ms: number, signal: AbortSignal): Promise<void> {
+  for (let left = ms; left > 0; left -= stepMs) await sleep(Math.min(left, stepMs), undefined, { signal })
 }

@@ -70,20 +70,22 @@ export const asking: Chapter = {
         const gate = new Promise<void>((resolve) => {
           release = resolve
         })
+        const begun: number[] = []
         const handled: number[] = []
         await two.respond(quotes, { group: 'g' }, async ({ body }) => {
+          begun.push(body)
           if (body === 1) await gate
           handled.push(body)
           return body
         })
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        await stage.until('the request is in hand', () => begun.includes(1))
         stop.abort()
         await asked
         await one.close()
         release()
         const three = await broker(stage)
         assert.equal(await three.request(quotes, 2, { timeoutMs: stage.patienceMs }), 2)
-        assert.ok(handled.includes(2))
+        await stage.until('both are handled', () => handled.includes(1) && handled.includes(2))
       },
     },
   ],

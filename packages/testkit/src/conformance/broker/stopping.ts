@@ -109,7 +109,7 @@ export const stopping: Chapter = {
         )
         await stage.until('all are in hand', () => consumer.stats().inFlight === 3)
         assert.deepEqual(batches, [])
-        const { handled } = await stage.within('stop', 5_000, consumer.stop())
+        const { handled } = await stage.within('stop', 10_000, consumer.stop())
         assert.equal(handled, 3)
         assert.deepEqual(batches.flat().sort(), [1, 2, 3])
       },

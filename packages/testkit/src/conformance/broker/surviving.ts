@@ -63,8 +63,9 @@ export const surviving: Chapter = {
             (thrown: MessagingError) => thrown,
           ),
         )
+        const tookMs = performance.now() - from
         await open?.()
-        assert.ok(performance.now() - from < 2_500)
+        assert.ok(tookMs >= 1_490, `it gave up after ${tookMs} ms`)
         assert.equal(error?.code, 'timeout')
         assert.ok(error?.outcome === 'unknown' || error?.outcome === 'failed')
         await stage.until('sends flow again', () =>

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { isMessagingError } from '@posthorn/core/driver'
+import { nothingBefore } from '../early.ts'
 import type { Chapter } from '../scenario.ts'
 import { bodies } from '../stage.ts'
 
@@ -215,13 +216,12 @@ export const settle: Chapter = {
         const member = await stage.open(driver, topic)
         const [first] = await member.hold(1)
         assert.ok(first !== undefined)
-        const from = stage.now()
+        const due = stage.now() + 400
         await member.nack([first], { afterMs: 400, failures: 1, history: [] })
-        await member.nothing()
-        await stage.pass(Math.max(0, 400 - stage.quietMs))
+        await nothingBefore(stage, member, due)
         const [again] = await member.eat(1)
         assert.equal(again?.id, first.id)
-        assert.ok(stage.now() - from >= 395, `it came after ${stage.now() - from} ms`)
+        assert.ok(stage.now() >= due - 5, `it came ${due - stage.now()} ms early`)
       },
       refused: async (stage) => assert.equal(stage.traits.nackDelay, 'none'),
     },
@@ -233,10 +233,12 @@ export const settle: Chapter = {
         const { driver, topic } = await stage.declared({ groups: { g: 'key' } })
         const member = await stage.open(driver, topic)
         await stage.send(driver, [stage.message(topic, { key: 'k', body: Buffer.from('1') })])
-        await member.nack(await member.hold(1), { afterMs: 500, failures: 1, history: [] })
+        const held = await member.hold(1)
+        const due = stage.now() + 500
+        await member.nack(held, { afterMs: 500, failures: 1, history: [] })
         await stage.send(driver, [stage.message(topic, { key: 'k', body: Buffer.from('2') })])
-        await member.nothing()
-        await stage.pass(Math.max(0, 500 - stage.quietMs))
+        await nothingBefore(stage, member, due)
+        await stage.pass(Math.max(0, due - stage.now()))
         assert.equal(bodies(await member.eat(2)), '1 2')
       },
       refused: async (stage) => assert.notEqual(stage.traits.nackDelay, 'ordered'),
