@@ -24,6 +24,31 @@ test('what is sent in one turn goes out in one batch, and what comes while it is
   await Promise.all([...first, ...callers])
 })
 
+test('who sends alone and sends on at once waits for no end of a turn', async () => {
+  const { rig, producer } = batching({})
+  rig.auto((flight) => flight.ok())
+  await producer.send(t, 'first')
+  let ended = false
+  process.nextTick(() => {
+    ended = true
+  })
+  await producer.send(t, 'second')
+  expect(ended).toBe(false)
+})
+
+test('callers who send on sooner and later in a turn go on sharing their batches', async () => {
+  const { rig, producer } = batching({ traits: { inFlight: 1 } })
+  rig.auto((flight) => setImmediate(() => flight.ok()))
+  const caller = async (ticks: number): Promise<void> => {
+    for (let n = 0; n < 10; n++) {
+      await producer.send(t, `${ticks}.${n}`)
+      for (let tick = 0; tick < ticks; tick++) await undefined
+    }
+  }
+  await Promise.all([caller(0), caller(1), caller(5)])
+  expect(rig.flights.map(({ messages }) => messages.length)).toEqual(Array(10).fill(3))
+})
+
 test('callers who never wait for anything else leave the event loop its turns', async () => {
   const { rig, send } = batching({ traits: { maxBatch: 1_000, inFlight: 16 } })
   rig.auto((flight) => flight.ok())

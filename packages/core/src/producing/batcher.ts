@@ -67,7 +67,11 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
     partialFailure,
     settle,
     diverted,
+    idle: () => ready.head === undefined,
     schedule,
+    pump: () => {
+      if (sentInTurn < mostInATurn) pump()
+    },
   })
   const { again } = air
   const ordered = inFlight === 1 && !partialFailure
@@ -91,7 +95,7 @@ export function batcher({ driver, traits, clock, closing, random }: BatcherPorts
   function schedule(): void {
     if (scheduled) return
     scheduled = true
-    if (sentInTurn < mostInATurn) process.nextTick(pump)
+    if (sentInTurn < mostInATurn && !air.alone) process.nextTick(pump)
   }
   function turned(): void {
     sentInTurn = 0

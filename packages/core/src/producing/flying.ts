@@ -18,6 +18,8 @@ export interface Air {
   under: number
   /** Flights that wait before their next try. */
   paused: number
+  /** Who was alone has been answered, and is just sending the next if he sends on at once: no turn has to end for it. */
+  alone: boolean
   /** Flights that may start, first come first. */
   readonly again: Flight[]
 }
@@ -32,8 +34,12 @@ export interface FlyingPorts {
   readonly partialFailure: boolean
   readonly settle: (slot: Slot, error: MessagingError | undefined) => void
   readonly diverted: (slot: Slot) => boolean
+  /** Whether nothing waits to go out. */
+  readonly idle: () => boolean
   /** Something may go out now that could not before. */
   readonly schedule: () => void
+  /** What may go out goes out now. */
+  readonly pump: () => void
 }
 
 /** Starts flights and sees them to their end. */
@@ -56,9 +62,11 @@ export function flying({
   partialFailure,
   settle,
   diverted,
+  idle,
   schedule,
+  pump,
 }: FlyingPorts): Flying {
-  const air: Air = { under: 0, paused: 0, again: [] }
+  const air: Air = { under: 0, paused: 0, alone: false, again: [] }
   // One that was not aborted serves the next flight.
   const controllers: AbortController[] = []
 
@@ -77,10 +85,26 @@ export function flying({
     } catch (error) {
       sending = Promise.reject(error)
     }
-    sending.then(
-      (results) => landed(flight, results, undefined),
-      (error: unknown) => landed(flight, undefined, known(error)),
-    )
+    void sending
+      .then(
+        (results) => answered(flight, results, undefined),
+        (error: unknown) => answered(flight, undefined, known(error)),
+      )
+      .then(onward)
+  }
+  function answered(
+    flight: Flight,
+    results: readonly SendResult[] | undefined,
+    error: MessagingError | undefined,
+  ): void {
+    air.alone = air.under === 1 && !flight.atomic && flight.slots.length === 1 && idle()
+    landed(flight, results, error)
+  }
+  /** Whoever was answered and sends on at once has done so: alone, he need not wait for the end of the turn's microtasks. */
+  function onward(): void {
+    if (!air.alone) return
+    air.alone = false
+    pump()
   }
   function landed(flight: Flight, results: readonly SendResult[] | undefined, error: MessagingError | undefined): void {
     if (flight.state !== 'out') return
