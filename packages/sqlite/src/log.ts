@@ -46,7 +46,7 @@ export function place(
 ): SendResult[] {
   const { sql } = work
   const ends = work.ends ?? endsOf(sql)
-  const touched = new Set<number>()
+  const touched: number[] = []
   const rows: SQLInputValue[] = []
   const wereDue: (readonly [seq: number, due: number])[] = []
   let name: string | undefined
@@ -61,9 +61,9 @@ export function place(
     if (message.topic !== name) {
       name = message.topic
       end = ends.of(namespace, name)
+      if (end !== undefined && !touched.includes(end.topic.id)) touched.push(end.topic.id)
     }
     if (end === undefined) return { ok: false, error: undeclared(message.topic, hub.path) }
-    touched.add(end.topic.id)
     if (message.notBefore !== undefined && message.notBefore > now) {
       sql.run(insertDelayed, end.topic.id, message.notBefore, message.group ?? null, ...valuesOf(message))
       return { ok: true, position: undefined }
@@ -92,21 +92,21 @@ export function place(
   insertRows(sql, rows)
   // Whoever cancels one of these is late.
   for (const [seq, due] of wereDue) sql.run('UPDATE posthorn_message SET due = ? WHERE seq = ?', due, seq)
-  if (touched.size > 0) work.after(() => hub.wake.topics(touched))
+  if (touched.length > 0) work.after(() => hub.wake.topics(touched))
   return results
 }
 
 function insertRows(sql: Sql, values: readonly SQLInputValue[]): void {
   const one = sql.statement(insertOne)
   if (values.length === perMessage) {
-    one.run(...values)
+    one.get(...values)
     return
   }
   let from = 0
   const many = sql.statement(insertMany)
   for (; from + atOnce * perMessage <= values.length; from += atOnce * perMessage)
-    many.run(...values.slice(from, from + atOnce * perMessage))
-  for (; from < values.length; from += perMessage) one.run(...values.slice(from, from + perMessage))
+    many.get(...values.slice(from, from + atOnce * perMessage))
+  for (; from < values.length; from += perMessage) one.get(...values.slice(from, from + perMessage))
 }
 
 const moveDelayed = `INSERT INTO posthorn_message (seq, at, grp, due, ${messageColumns})

@@ -21,11 +21,11 @@ export interface Job {
  * waited too long, is rejected.
  */
 export interface Queue {
-  readonly length: number
+  length(): number
   /** Whether such work waits, and has not been written. */
   holds(of: unknown): boolean
   /** The next who wants a transaction of his own. */
-  readonly holder: Job | undefined
+  holder(): Job | undefined
   /** `stalled`: nothing is begun for a while. */
   add(job: Job, stalled: boolean): void
   /** The next pieces of work that share a transaction, in their order: at most so many, and no more of them once they have so many bytes. */
@@ -64,13 +64,9 @@ export function queueOf(path: string): Queue {
     signal.addEventListener('abort', dropAborted, { once: true })
   }
   return {
-    get length() {
-      return works.length + holders.length
-    },
+    length: () => works.length + holders.length,
     holds: (of) => works.some((job) => job.of === of),
-    get holder() {
-      return holders[0]
-    },
+    holder: () => holders[0],
     add(job, stalled) {
       ;(job.run === undefined ? holders : works).push(job)
       if (stalled) stall(job)

@@ -14,7 +14,7 @@ export interface Sql {
   lists(text: string, ...values: SQLInputValue[]): SQLOutputValue[][]
   /** The values of the first row: no names are made for it. */
   list(text: string, ...values: SQLInputValue[]): SQLOutputValue[] | undefined
-  /** The prepared statement, for a loop over many rows. */
+  /** The prepared statement, for a loop over many rows. Who wants no counts calls `get()`: `run()` makes an object of them each time. */
   statement(text: string): StatementSync
 }
 

@@ -24,11 +24,11 @@ export function transactionsOf(sql: Sql, synchronous: 'full' | 'normal'): Transa
         database.exec(wanted ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL')
         syncing = wanted
       }
-      begin.run()
+      begin.get()
     },
-    commit: () => void commit.run(),
+    commit: () => void commit.get(),
     rollback() {
-      if (database.isTransaction) rollback.run()
+      if (database.isTransaction) rollback.get()
     },
   }
 }

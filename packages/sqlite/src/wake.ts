@@ -78,6 +78,7 @@ class FileWake implements Wake {
 
   topics(touched: Iterable<number>): void {
     this.#stir(this.#probeMs)
+    if (this.#listeners.size === 0) return
     for (const topic of touched) for (const each of [...this.#listeners]) if (each.touches(topic)) each.call()
   }
 

@@ -95,6 +95,9 @@ class FileWriter implements Writer {
   readonly #durable: Durable | undefined
   readonly #ends: Ends
   readonly #queue: Queue
+  /** What shared transactions work with, and what is called once the one that is open is committed. */
+  readonly #work: Work
+  readonly #afters: (() => void)[] = []
   #scheduled = false
   /** How many have held a transaction since other work was written. */
   #holders = 0
@@ -114,10 +117,11 @@ class FileWriter implements Writer {
     this.#durable = durable
     this.#ends = endsOf(sql)
     this.#queue = queueOf(path)
+    this.#work = { sql, ends: this.#ends, after: (call) => void this.#afters.push(call) }
   }
 
   get queued(): number {
-    return this.#queue.length
+    return this.#queue.length()
   }
 
   write<R>(run: (work: Work) => R, { sync = true, signal, bytes = 0, of }: WriteOptions = {}): Promise<R> {
@@ -164,7 +168,7 @@ class FileWriter implements Writer {
   readonly #flush = (): void => {
     this.#scheduled = false
     this.#queue.dropAborted()
-    const { holder } = this.#queue
+    const holder = this.#queue.holder()
     const jobs = holder !== undefined && this.#holders < mostHolders ? [] : this.#queue.works(mostJobs, mostBytes)
     if (jobs.length > 0) {
       if (!this.#together(jobs)) return
@@ -173,15 +177,15 @@ class FileWriter implements Writer {
       this.#hold(holder)
       return
     }
-    if (this.#queue.length > 0) this.#schedule()
+    if (this.#queue.length() > 0) this.#schedule()
     else if (this.#over) this.#ended?.()
   }
 
   /** All in one transaction; where one of them fails, each in its own, so that only that one fails. False where a lock has to be waited for. */
   #together(jobs: readonly Job[]): boolean {
-    let committed: { readonly results: readonly unknown[]; readonly afters: readonly (() => void)[] }
+    let results: readonly unknown[]
     try {
-      committed = this.#commit(jobs)
+      results = this.#commit(jobs)
     } catch (error) {
       if (isBusy(error)) {
         this.#wait(error)
@@ -195,27 +199,26 @@ class FileWriter implements Writer {
     this.#tries = 0
     this.waitsSince = undefined
     this.#queue.worked(jobs.length)
-    for (const call of committed.afters) call()
-    for (let n = 0; n < jobs.length; n++) jobs[n]?.resolve(committed.results[n])
+    for (const call of this.#afters.splice(0)) call()
+    for (let n = 0; n < jobs.length; n++) jobs[n]?.resolve(results[n])
     return true
   }
 
   /** All of them, or none. */
-  #commit(jobs: readonly Job[]): { readonly results: readonly unknown[]; readonly afters: readonly (() => void)[] } {
-    const afters: (() => void)[] = []
-    const work: Work = { sql: this.#sql, ends: this.#ends, after: (call) => void afters.push(call) }
+  #commit(jobs: readonly Job[]): readonly unknown[] {
     const results: unknown[] = []
     this.#transactions.begin(jobs.some(({ sync }) => sync))
     this.#ends.begin()
     try {
-      for (const { run } of jobs) results.push(run?.(work))
+      for (const { run } of jobs) results.push(run?.(this.#work))
       this.#transactions.commit()
     } catch (error) {
+      this.#afters.length = 0
       this.#ends.forget()
       this.#transactions.rollback()
       throw error
     }
-    return { results, afters }
+    return results
   }
 
   #hold(job: Job): void {
@@ -276,7 +279,7 @@ class FileWriter implements Writer {
     this.waitsSince ??= Date.now()
     this.#queue.stall()
     this.#queue.dropOlder(this.#busyMs, translated(error, this.#path))
-    if (this.#queue.length === 0) {
+    if (this.#queue.length() === 0) {
       this.waitsSince = undefined
       if (this.#over) this.#ended?.()
       return
