@@ -3,6 +3,7 @@ import { isMessagingError, MessagingError } from '@posthorn/core/driver'
 import type { Channel } from 'amqplib'
 import { type Card, note } from './book.ts'
 import type { Link } from './connection.ts'
+import { divided, mostAbreast } from './divided.ts'
 import { firstLevel } from './ladder.ts'
 import type { Names } from './names.ts'
 import { mappingOf, type RabbitMapping, type RabbitSettings } from './options.ts'
@@ -14,6 +15,7 @@ import {
   namespacePlan,
   patternPlan,
   queuesOf,
+  type Step,
   shelfStep,
   topicPlan,
 } from './plan.ts'
@@ -51,12 +53,10 @@ export async function declareTopic(on: Declaring, spec: TopicSpec, signal: Abort
   routes.addTopic(spec, mapping)
 }
 
-/** Most channels on which the groups of one topic are made at once: each makes one thing after the other. */
-const mostAbreast = 8
 /** Groups that are worth another channel. */
 const groupsEach = 4
 
-/** All groups that the topic names, hundreds of them on several channels; the first that cannot be made ends it. */
+/** All groups that the topic names, hundreds of them on several channels. */
 async function establishGroups(
   on: Declaring,
   channel: Channel,
@@ -64,30 +64,22 @@ async function establishGroups(
   mapping: RabbitMapping | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const left = spec.groups.values()
-  let failed = false
-  const some = async (own: Channel): Promise<void> => {
-    for (const { name, order, filter } of left) {
-      if (failed) return
-      await establishGroup(on, own, spec, mapping, planOf(spec, name, order, filter)).catch((error: unknown) => {
-        failed = true
-        throw error
-      })
-    }
+  const some = async (own: Channel, groups: Iterable<GroupSpec>): Promise<void> => {
+    for (const { name, order, filter } of groups)
+      await establishGroup(on, own, spec, mapping, planOf(spec, name, order, filter))
   }
   /** Where there is no further channel, those that there are do it. */
-  const beside = async (): Promise<void> => {
+  const beside = async (groups: Iterable<GroupSpec>): Promise<void> => {
     let begun = false
     await onChannel(on.link, on.context.clock, `declaring the groups of ${spec.name}`, signal, (own) => {
       begun = true
-      return some(own)
+      return some(own, groups)
     }).catch((error: unknown) => {
       if (begun) throw error
     })
   }
   const others = Math.min(mostAbreast, Math.ceil(spec.groups.length / groupsEach)) - 1
-  const ends = await Promise.allSettled([some(channel), ...Array.from({ length: others }, beside)])
-  for (const end of ends) if (end.status === 'rejected') throw end.reason
+  await divided(spec.groups, [(groups) => some(channel, groups), ...Array.from({ length: others }, () => beside)])
 }
 
 /** Looks whether what a mapping names is there, without touching it. */
@@ -192,26 +184,34 @@ export async function provide(on: Declaring, need: Need, signal: AbortSignal): P
   routes.addGroup(topic, group, 'delivery')
 }
 
-/** Makes the levels up to this one. Those that a client made on a broker before 4.0, or will, stay as they are. */
+/**
+ * Makes the levels up to this one, some at once: what waits for them is late by as long as it takes. Those that a client made on a broker
+ * before 4.0, or will, stay as they are.
+ */
 async function provideLadder(on: Declaring, top: number, signal: AbortSignal): Promise<void> {
-  const { names, routes, context, link } = on
+  const { names, routes, context } = on
   const about = 'the delay ladder'
+  const steps = (plan: readonly Step[]): Promise<void> =>
+    onChannel(on.link, context.clock, `declaring ${about}`, signal, (channel) =>
+      establish(channel, plan, context.topology, about),
+    )
+  await steps(namespacePlan(names))
   let tended = on.version >= 4
-  let level = firstLevel
-  let refused: number | undefined
-  while (level <= top) {
+  const make = async (level: number): Promise<void> => {
+    const first = tended
     try {
-      await onChannel(link, context.clock, `declaring ${about}`, signal, async (channel) => {
-        await establish(channel, namespacePlan(names), context.topology, about)
-        for (; level <= top; level++) {
-          await establish(channel, levelPlan(names, level, tended), context.topology, about)
-          routes.addLevel(level)
-        }
-      })
+      await steps(levelPlan(names, level, first))
     } catch (error) {
-      if (!isMessagingError(error, 'invalid') || refused === level) throw error
-      refused = level
-      tended = !tended
+      if (!isMessagingError(error, 'invalid')) throw error
+      await steps(levelPlan(names, level, !first))
+      tended = !first
     }
   }
+  const levels = Array.from({ length: top - firstLevel + 1 }, (_, n) => firstLevel + n)
+  const some = async (next: Iterable<number>): Promise<void> => {
+    for (const level of next) await make(level)
+  }
+  await divided(levels, new Array(Math.min(mostAbreast, levels.length)).fill(some))
+  // A message goes down through all that are below.
+  for (const level of levels) routes.addLevel(level)
 }

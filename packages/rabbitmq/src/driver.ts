@@ -62,9 +62,10 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
   const { version: full = '' } = first.connection.serverProperties
   const version = Number.parseInt(full, 10)
   const declaring: Declaring = {
-    // A connection that is blocked for publishing is not read from at all: who consumes must get on, to make room. Asked each time, never copied.
+    // A connection for publishing is read from slowly where much is published, and not at all where it is blocked: who consumes must get on, to make
+    // room. Asked each time, never copied.
     get link() {
-      return sending.blocked === undefined ? sending : consuming
+      return sending.blocked === undefined && consuming.current === undefined ? sending : consuming
     },
     writes: sending,
     names,

@@ -14,7 +14,7 @@ export function lateError(slot: Slot, outcome: MessagingError['outcome']): Messa
       : slot.flight?.state === 'out'
         ? outcome === 'unknown'
           ? '; the broker has not answered'
-          : '; it waited for its turn on the connection and was not written'
+          : '; it waited for its turn, or for what it needs on the broker, and was not written'
         : slot.message === undefined
           ? '; its codec or its schema had not answered'
           : slot.admitted
