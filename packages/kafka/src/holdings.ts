@@ -117,13 +117,17 @@ export function holdings(context: HoldingsContext): Holdings {
   /** The same for what is given up, as often as it takes: while the group is assigned anew nothing can be committed, and all of it is still ours. */
   const commitClean = async (some: readonly Lane[], bears: (fault: Fault) => boolean, until: number): Promise<void> => {
     for (;;) {
+      let ms = 20
       try {
         if (await inTurn(() => commitLanes(some, 'clean'))) return
       } catch (error) {
         const fault = faultOf(error)
-        if (fault.type !== 'REBALANCE_IN_PROGRESS' && !expelled(fault) && !bears(fault)) return
+        if (fault.type !== 'REBALANCE_IN_PROGRESS' && !expelled(fault)) {
+          if (!bears(fault)) return
+          ms = spread(200)
+        }
       }
-      if (some.every(({ lost }) => lost) || clock.now() >= until || !(await pause(clock, 20, signal))) return
+      if (some.every(({ lost }) => lost) || clock.now() >= until || !(await pause(clock, ms, signal))) return
     }
   }
   const begin = async (
