@@ -81,7 +81,7 @@ test('one that was killed starts again with its data, one that was frozen goes o
   await startNode('small')
   expect([await answers(), starts()]).toEqual(['up', 2])
   freezeNode('small')
-  await vi.waitFor(() => expect(state()).toBe('frozen'))
+  await expect.poll(state).toBe('frozen')
   await ensure('small')
   expect([await answers(), starts(), state()]).toEqual(['up', 2, 'running'])
 })

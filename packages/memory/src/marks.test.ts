@@ -58,7 +58,7 @@ test('is tried again, and what could not be noted counts as no start', async () 
   let asked = 0
   const { one, seen, attempts, send } = await broker(() => (++asked <= 2 ? 'unknown' : undefined))
   await send(1, 1)
-  await expect.poll(() => seen, { timeout: 10_000 }).toEqual([1])
+  await expect.poll(() => seen).toEqual([1])
   expect(attempts).toEqual([1])
   await one.close()
 })
@@ -67,6 +67,6 @@ test('leaves the hand when it is no longer ours: the window does not fill with s
   let asked = 0
   const { one, seen, send } = await broker(() => (++asked <= 20 ? 'stale' : undefined))
   await send(1, 21)
-  await expect.poll(() => seen, { timeout: 5_000 }).toEqual([21])
+  await expect.poll(() => seen).toEqual([21])
   await one.close()
 })

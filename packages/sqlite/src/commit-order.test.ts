@@ -77,7 +77,7 @@ test('order of commits: of two handles that commit and roll back by turns, a rea
     committed.push(...(commits ? [`${n} ours`] : []), `${n} before`, ...(commits ? [`${n} theirs`] : []))
     committed.push(`${n} theirs behind`)
   }
-  await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(committed.length)
+  await expect.poll(() => seen.length).toBe(committed.length)
   expect(seen).toEqual(committed)
   expect(positions).toEqual(committed.map((_, i) => i + 1))
   other.close()
@@ -104,7 +104,7 @@ test('order of commits: a handle goes on behind what another has committed since
 })
 
 test('order of commits: health shows how long the oldest open transaction is open, of ours and of others, and what waits for it', async () => {
-  const { path, driver, end } = await read()
+  const { path, driver, seen, end } = await read()
   const transaction = async () => (await driver.health()).find(({ name }) => name === 'transaction')
   expect(await transaction()).toBeUndefined()
 
@@ -118,6 +118,8 @@ test('order of commits: health shows how long the oldest open transaction is ope
     expect((await transaction())?.ok).toBe(true)
   })
   await beside
+  // What the reader takes is a write, too.
+  await expect.poll(() => seen).toEqual(['in it', 'beside'])
   expect(await transaction()).toBeUndefined()
 
   const other = new DatabaseSync(path)

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '@posthorn/core/driver'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { connected, freshPath, membership, message, never, texts, topicOf } from '../test/stage.ts'
 
 test('a message that was due when it was written is too late to cancel, not unknown', async () => {
@@ -29,7 +29,7 @@ test('what falls due while the machine sleeps comes soon after it woke, not when
   const source = await driver.open(membership(topicOf('t')), never)
   waits.length = 0
   const received = source.receive(1, never)
-  await vi.waitUntil(() => waits.length > 0)
+  await expect.poll(() => waits.length).toBeGreaterThan(0)
   slept = hour
   for (const { ms, call } of waits) if (ms <= 30_000) call()
   expect(texts(await received)).toBe('x')

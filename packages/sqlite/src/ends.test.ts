@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import type { Dispatch, Driver } from '@posthorn/core/driver'
 import { expect, test } from 'vitest'
-import { connected, freshPath, membership, message, never, topicOf } from '../test/stage.ts'
+import { connected, freshPath, membership, message, never, steeredClock, topicOf } from '../test/stage.ts'
 import { sqliteTx } from './index.ts'
 
 type Connection = Pick<Driver, 'send'>
@@ -56,11 +56,13 @@ test('places of what was taken back are given again', async () => {
 })
 
 test('what falls due, and what a group took out of the log, keep their places', async () => {
-  const driver = await connected(freshPath())
+  const clock = steeredClock()
+  const driver = await connected(freshPath(), 5_000, clock)
   await driver.declare(topicOf('t'), never)
   const source = await driver.open(membership(topicOf('t')), never)
-  expect(await positions(driver, { notBefore: Date.now() + 30 })).toBe('')
+  expect(await positions(driver, { notBefore: clock.now() + 30 })).toBe('')
   expect(await positions(driver, {}, { group: 'g' })).toBe('1 2')
+  clock.advance(30)
   const got: string[] = []
   while (got.length < 3) {
     const arrivals = await source.receive(10, never)

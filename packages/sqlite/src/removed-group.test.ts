@@ -59,10 +59,10 @@ test('a consumer whose topic another process deletes, or whose group is removed 
   await broker.consume(t, { group: 'billing' }, async ({ body }) => void got.push(body))
   const handled = async (n: number): Promise<void> => {
     const groups = async () => (await other.topics.list()).find(({ name }) => name === 't')?.groups
-    await vi.waitFor(async () => expect(await groups()).toEqual(['billing']), 10_000)
+    await vi.waitFor(async () => expect(await groups()).toEqual(['billing']), 15_000)
     await other.producer().send(t, n)
-    await vi.waitFor(() => expect(got).toContain(n), 10_000)
-    await vi.waitFor(async () => expect((await other.lag(t, { group: 'billing' })).backlog).toBe(0), 10_000)
+    await vi.waitFor(() => expect(got).toContain(n), 15_000)
+    await vi.waitFor(async () => expect((await other.lag(t, { group: 'billing' })).backlog).toBe(0), 15_000)
   }
   await handled(1)
   await other.topics.delete(t)

@@ -37,7 +37,7 @@ test('a send that never got the lock has failed, and does not come later', async
   expect(await producer.send(orders, 3).catch(outcome)).toBe('timeout failed')
   expect(await together).toMatchObject(new Array(2).fill({ ok: false, error: { outcome: 'failed' } }))
   other.exec('COMMIT')
-  await producer.send(orders, 4)
+  await broker.producer().send(orders, 4)
   const bodies: number[] = []
   await broker.consume(orders, { group: 'g' }, async ({ body }) => void bodies.push(body))
   await expect.poll(() => bodies).toEqual([0, 4])

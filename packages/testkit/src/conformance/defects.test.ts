@@ -89,7 +89,7 @@ describe.concurrent('found where nothing is kept', () => {
     test(`${name} by ${id}`, async () => {
       const scenario = scenarioNamed(id)
       expect.assert(scenario !== undefined)
-      expect(await runScenario(scenario, forgetful)).toEqual({ outcome: 'passed' })
+      expect(await runScenario(scenario, { ...forgetful, patienceMs: 15_000 })).toEqual({ outcome: 'passed' })
       const face = faceDefects[name]?.wrap
       if (face === undefined)
         expect(await killOf(scenario, forgetful, { defect: name as DefectName, place: always })).toMatchObject({
