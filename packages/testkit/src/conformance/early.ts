@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import type { Member, Stage } from './stage.ts'
 
+/** How long before its time a message is changed: on a machine that stands still for a while, too, it is changed in time. */
+export const inTimeMs = 2_000
+
 /** Goes to shortly before a message is due and looks all the while until it is: 5 ms are left for the clocks of two machines. */
 export async function nothingBefore(stage: Stage, member: Member, due: number): Promise<void> {
   const first = await member.receive(1, AbortSignal.timeout(stage.quietMs))

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { nothingBefore } from '../early.ts'
+import { inTimeMs, nothingBefore } from '../early.ts'
 import type { Chapter } from '../scenario.ts'
 import { bodies } from '../stage.ts'
 
@@ -122,10 +122,11 @@ export const delay: Chapter = {
       run: async (stage) => {
         const { driver, topic } = await stage.declared()
         const member = await stage.open(driver, topic)
-        const message = stage.message(topic, { notBefore: stage.now() + 400 })
+        const due = stage.now() + inTimeMs
+        const message = stage.message(topic, { notBefore: due })
         await stage.send(driver, [message])
         assert.equal(await driver.cancel?.(message.id, topic.name, undefined), 'cancelled')
-        await stage.pass(500)
+        await stage.pass(Math.max(0, due - stage.now()) + 100)
         await member.nothing()
       },
       refused: async (stage) => assert.equal((await stage.connect()).cancel, undefined),
@@ -189,11 +190,12 @@ export const delay: Chapter = {
         const { driver, topic } = await stage.declared()
         const member = await stage.open(driver, topic)
         const soon = stage.message(topic, { notBefore: stage.now() + 60_000, body: Buffer.from('soon') })
-        const late = stage.message(topic, { notBefore: stage.now() + 200, body: Buffer.from('late') })
+        const due = stage.now() + inTimeMs
+        const late = stage.message(topic, { notBefore: due, body: Buffer.from('late') })
         await stage.send(driver, [soon, late])
         assert.equal(await driver.reschedule?.(soon.id, topic.name, stage.now() + 100, undefined), 'rescheduled')
         assert.equal(await driver.reschedule?.(late.id, topic.name, stage.now() + 60_000, undefined), 'rescheduled')
-        await stage.pass(400)
+        await stage.pass(Math.max(0, due - stage.now()) + 100)
         assert.equal(bodies(await member.eat(1)), 'soon')
         await member.nothing()
       },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { isMessagingError } from '@posthorn/core/driver'
+import { inTimeMs } from '../early.ts'
 import type { Chapter } from '../scenario.ts'
 import { bodies } from '../stage.ts'
 
@@ -145,7 +146,8 @@ export const together: Chapter = {
       run: async (stage) => {
         const { driver, topic } = await stage.declared()
         const member = await stage.open(driver, topic)
-        const [kept, gone] = stage.messages(topic, 2, () => ({ notBefore: stage.now() + 400 }))
+        const due = stage.now() + inTimeMs
+        const [kept, gone] = stage.messages(topic, 2, () => ({ notBefore: due }))
         assert.ok(kept !== undefined && gone !== undefined)
         await stage.send(driver, [kept, gone])
         await assert.rejects(async () =>
@@ -157,7 +159,7 @@ export const together: Chapter = {
         await driver.store?.transaction(async (tx) => {
           assert.equal(await driver.cancel?.(gone.id, topic.name, tx), 'cancelled')
         })
-        await stage.pass(600)
+        await stage.pass(Math.max(0, due - stage.now()) + 100)
         const [got] = await member.eat(1)
         assert.equal(got?.id, kept.id)
         await member.nothing()
