@@ -208,10 +208,18 @@ async function provideLadder(on: Declaring, top: number, signal: AbortSignal): P
     }
   }
   const levels = Array.from({ length: top - firstLevel + 1 }, (_, n) => firstLevel + n)
+  const missing = new Set(levels)
   const some = async (next: Iterable<number>): Promise<void> => {
-    for (const level of next) await make(level)
+    for (const level of next) {
+      await make(level)
+      missing.delete(level)
+    }
   }
-  await divided(levels, new Array(Math.min(mostAbreast, levels.length)).fill(some))
+  await divided(levels, new Array(Math.min(mostAbreast, levels.length)).fill(some)).catch((error: unknown) => {
+    if (!isMessagingError(error, 'unavailable')) throw error
+  })
+  // Where there are no channels for some at once, one after the other.
+  await some(missing)
   // A message goes down through all that are below.
   for (const level of levels) routes.addLevel(level)
 }

@@ -29,3 +29,14 @@ it('says what to do where a connection has no channel left, and goes on when the
   await sources[0]?.close()
   await expect.poll(() => fixture.open(driver, topic).then(() => 'open', String)).toBe('open')
 })
+
+it('makes the delay ladder on few channels, too', async () => {
+  const connection = await connect(`${url}?channelMax=6`)
+  fixture.after(() => connection.close())
+  const driver = await fixture.connect({ connection })
+  const topic = fixture.topic()
+  const signal = AbortSignal.timeout(20_000)
+  await driver.declare(topic, signal)
+  const [sent] = await driver.send([fixture.message(topic, { notBefore: Date.now() + 3_600_000 })], { signal })
+  expect(sent).toMatchObject({ ok: true })
+})
