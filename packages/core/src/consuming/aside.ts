@@ -34,10 +34,10 @@ export function aside<T>(
   }
   return {
     from(inHand) {
-      if (inHand < window || waiting.size === 0) return undefined
+      if (inHand < window || waiting.size() === 0) return undefined
       look()
-      const restMs = waiting.size * msEach
-      const items = waiting.takeOldest(Math.ceil(waiting.size / 4))
+      const restMs = waiting.size() * msEach
+      const items = waiting.takeOldest(Math.ceil(waiting.size() / 4))
       return { items, afterMs: Math.min(Math.max(restMs / 2, shortestMs), mostMs) }
     },
   }

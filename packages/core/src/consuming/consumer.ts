@@ -192,7 +192,7 @@ function engineOf(
       await intake.rested
       const from = intake.session
       // Paused, the group has no source here: one is opened for as long as it takes.
-      if (from?.over === true) return intake.aside((source) => source.seek?.(to) ?? Promise.resolve())
+      if (from?.over() === true) return intake.aside((source) => source.seek?.(to) ?? Promise.resolve())
       if (from?.source.seek === undefined) throw new MessagingError('unsupported', `${runtime.name} cannot seek`)
       await from.source.seek(to)
       bench.forget(from, new MessagingError('stale', 'the group was sought to another position'))

@@ -18,7 +18,7 @@ export interface Handling {
   /** Starts it; its end is told exactly once. */
   handle(task: Task): void
   /** Why a replay cannot go on. */
-  readonly gaveUp: unknown
+  gaveUp(): unknown
 }
 
 /** Whom a message comes back to. */
@@ -239,9 +239,7 @@ export function handling(
 
   return {
     handle,
-    get gaveUp() {
-      return gaveUp
-    },
+    gaveUp: () => gaveUp,
   }
 }
 

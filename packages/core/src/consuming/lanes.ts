@@ -21,8 +21,8 @@ export interface Lanes<T extends LaneItem> {
   clear(): T[]
   /** The same of one lane, behind the item that runs in it. */
   clearLane(lane: string): T[]
-  readonly running: number
-  readonly waiting: number
+  running(): number
+  waiting(): number
 }
 
 interface Lane<T> {
@@ -122,13 +122,11 @@ export function lanes<T extends LaneItem>(
     clearLane(lane) {
       return busy.get(lane)?.queue.splice(0) ?? []
     },
-    get running() {
-      return running
-    },
-    get waiting() {
+    running: () => running,
+    waiting() {
       let behind = 0
       for (const { queue } of busy.values()) behind += queue.length
-      return ready.size + behind
+      return ready.size() + behind
     },
   }
 }

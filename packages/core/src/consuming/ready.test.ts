@@ -14,7 +14,7 @@ test('the newest start first, but who has waited for too long starts before them
     return item
   }
   for (const sentAt of [5, 1, 9]) ready.add(sentAt)
-  expect([start(), ready.size]).toEqual([9, 2])
+  expect([start(), ready.size()]).toEqual([9, 2])
   now = 60
   ready.add(7)
   expect(ready.takeOldest(1)).toEqual([1])

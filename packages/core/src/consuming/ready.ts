@@ -1,6 +1,6 @@
 /** What may start, in the order in which it starts. */
 export interface Ready<T> {
-  readonly size: number
+  size(): number
   add(item: T): void
   /** The one that starts next; it stays. */
   next(): T | undefined
@@ -15,9 +15,7 @@ export function inOrder<T>(): Ready<T> {
   let items: T[] = []
   let head = 0
   return {
-    get size() {
-      return items.length - head
-    },
+    size: () => items.length - head,
     add: (item) => void items.push(item),
     next: () => items[head],
     drop() {
@@ -74,7 +72,7 @@ export function newestFirst<T>(
   const notes = (entry: Entry): void => {
     came.add(entry)
     // One that waits for long must not keep all that have passed it.
-    if (came.size > 4 * entries.length + 64) for (const each of came.clear()) if (each.here) came.add(each)
+    if (came.size() > 4 * entries.length + 64) for (const each of came.clear()) if (each.here) came.add(each)
   }
   const overdue = (): Entry | undefined => {
     let first = came.next()
@@ -82,9 +80,7 @@ export function newestFirst<T>(
     return first !== undefined && now() - first.since >= patienceMs ? first : undefined
   }
   return {
-    get size() {
-      return entries.length
-    },
+    size: () => entries.length,
     add(item) {
       const since = now()
       const entry = { item, at: sentAt(item) ?? since, since, here: true }

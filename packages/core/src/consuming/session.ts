@@ -22,7 +22,7 @@ export interface Session {
   drop(task: Task): void
   /** Gives back what is unsettled and ends. */
   close(): Promise<void>
-  readonly over: boolean
+  over(): boolean
 }
 
 /** Wraps a source; leases are extended at a third of their time while anything is in hand. `freed` is called when the hand got emptier. */
@@ -113,8 +113,6 @@ export function session(source: Source, clock: Clock, leaseMs: number | undefine
       await source.close()
       for (const task of inHand) drop(task)
     },
-    get over() {
-      return over
-    },
+    over: () => over,
   }
 }

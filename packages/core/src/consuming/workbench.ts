@@ -64,7 +64,7 @@ export class Workbench implements LossListener {
 
   /** Handlers that run, and acknowledgements on their way. */
   get running(): number {
-    return this.#lanes.running + this.#settling
+    return this.#lanes.running() + this.#settling
   }
 
   /** Rises whenever a message ends, or comes while nothing is in hand; undefined while nothing is in hand. */
@@ -182,7 +182,8 @@ export class Workbench implements LossListener {
 
   #ended(task: Task, brought: Brought): void {
     task.running = false
-    if (this.#handling.gaveUp !== undefined) this.#gaveUp(this.#handling.gaveUp)
+    const gaveUp = this.#handling.gaveUp()
+    if (gaveUp !== undefined) this.#gaveUp(gaveUp)
     if (typeof brought === 'object' && !task.over) {
       if (this.#closing) this.#back(task)
       else this.#suspend(task, brought.waitMs)
@@ -236,6 +237,6 @@ export class Workbench implements LossListener {
   }
 
   #isIdle(): boolean {
-    return this.#lanes.running === 0 && this.#settling === 0 && this.#suspended.size === 0
+    return this.#lanes.running() === 0 && this.#settling === 0 && this.#suspended.size === 0
   }
 }
