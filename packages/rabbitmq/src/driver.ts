@@ -29,7 +29,7 @@ import { readingOf } from './subscribing.ts'
 import { removeTopic, topicsIn } from './topics.ts'
 import { onChannel } from './topology.ts'
 import { recheckMs, verifying } from './verifying.ts'
-import { type Progress, withdrawing } from './withdrawing.ts'
+import { arePlaced, type Progress, withdrawing } from './withdrawing.ts'
 
 /** The client behind the driver: `broker.driver.client`. */
 export interface RabbitClient {
@@ -117,7 +117,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
     signal: AbortSignal,
   ): Promise<readonly SendResult[]> {
     const out = await placed(declaring, batch, signal)
-    progress.placed(batch, out)
+    arePlaced(progress, batch, out)
     const ready = out.filter((each): each is Outgoing => !(each instanceof MessagingError))
     const results = await sender.send(ready, signal)
     if (ready.length === out.length) return results
@@ -160,12 +160,16 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
         )
       for (const [i, { topic }] of batch.entries()) if (i === 0 || topic !== batch[i - 1]?.topic) verified.sent(topic)
       const progress = underWay.begun(batch)
-      const results = await apart(
-        batch,
-        (message) => lacksLadder(declaring, message),
-        (part) => send(part, progress, signal),
-      ).finally(progress.answered)
-      return results.every(({ ok }) => ok) ? results : results.map((each, i) => sought(batch[i] as Dispatch, each))
+      try {
+        const results = await apart(
+          batch,
+          (message) => lacksLadder(declaring, message),
+          (part) => send(part, progress, signal),
+        )
+        return results.every(({ ok }) => ok) ? results : results.map((each, i) => sought(batch[i] as Dispatch, each))
+      } finally {
+        underWay.answered(batch)
+      }
     },
     withdraw: underWay.withdraw,
     async open(subscription, signal) {

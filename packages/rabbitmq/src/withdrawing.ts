@@ -1,53 +1,52 @@
 import type { Dispatch } from '@posthorn/core/driver'
 import type { Outgoing } from './frames.ts'
 
-/** What became of the messages of one batch so far. */
+/** What became of the messages of one batch so far: the parts of it that are placed, and who was withdrawn before. */
 export interface Progress {
-  /** Where these go is known; what was withdrawn before it was is not written. */
-  placed(messages: readonly Dispatch[], out: readonly (Outgoing | Error)[]): void
-  /** The batch has its answer. */
-  answered(): void
+  readonly parts: { readonly messages: readonly Dispatch[]; readonly out: readonly (Outgoing | Error)[] }[]
+  early: Set<Dispatch> | undefined
 }
 
 /** Batches under way, out of which a message can be taken until it is written. */
 export interface Withdrawing {
   begun(batch: readonly Dispatch[]): Progress
+  /** The batch has its answer. */
+  answered(batch: readonly Dispatch[]): void
   /** As the driver's verb. */
   withdraw(batch: readonly Dispatch[], message: Dispatch): boolean
 }
 
-/** A batch as it is known: the parts of it that are placed, and who was withdrawn before. */
-interface Batch {
-  readonly parts: { readonly messages: readonly Dispatch[]; readonly out: readonly (Outgoing | Error)[] }[]
-  readonly early: Set<Dispatch>
-}
-
 /** None under way yet. */
 export function withdrawing(): Withdrawing {
-  const batches = new Map<readonly Dispatch[], Batch>()
+  const batches = new Map<readonly Dispatch[], Progress>()
   return {
     begun(batch) {
-      const own: Batch = { parts: [], early: new Set() }
-      batches.set(batch, own)
-      return {
-        placed(messages, out) {
-          own.parts.push({ messages, out })
-          if (own.early.size > 0) for (const [i, each] of messages.entries()) if (own.early.has(each)) takeBack(out[i])
-        },
-        answered: () => void batches.delete(batch),
-      }
+      const progress: Progress = { parts: [], early: undefined }
+      batches.set(batch, progress)
+      return progress
     },
+    answered: (batch) => void batches.delete(batch),
     withdraw(batch, message) {
-      const own = batches.get(batch)
-      if (own === undefined) return false
-      for (const { messages, out } of own.parts) {
+      const progress = batches.get(batch)
+      if (progress === undefined) return false
+      for (const { messages, out } of progress.parts) {
         const place = messages.indexOf(message)
         if (place >= 0) return takeBack(out[place])
       }
-      own.early.add(message)
+      progress.early = (progress.early ?? new Set()).add(message)
       return true
     },
   }
+}
+
+/** Where these go is known; what was withdrawn before it was is not written. */
+export function arePlaced(
+  { parts, early }: Progress,
+  messages: readonly Dispatch[],
+  out: readonly (Outgoing | Error)[],
+): void {
+  parts.push({ messages, out })
+  if (early !== undefined) for (const [i, each] of messages.entries()) if (early.has(each)) takeBack(out[i])
 }
 
 /** Whether it is not written and will not be; what cannot be sent at all will not. */
