@@ -29,9 +29,10 @@ export default defineConfig({
         test: { name: 'brokers', include: ofBrokers, fileParallelism: false, sequence: { groupOrder: 1 } },
       },
     ],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    // A guard against waiting for ever, as the two above: a second, as it is by itself, a busy machine may need for one round trip.
+    // Guards against waiting for ever, so generous that a busy machine does not meet them: processes of tests start ten times as slowly there.
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
+    // As the two above: a second, as it is by itself, a busy machine may need for one round trip.
     expect: { poll: { timeout: 15_000 } },
     env: {
       // Child processes and worker threads of the tests resolve our packages from source, too.
