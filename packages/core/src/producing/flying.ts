@@ -90,7 +90,7 @@ export function flying({
         (results) => answered(flight, results, undefined),
         (error: unknown) => answered(flight, undefined, known(error)),
       )
-      .then(onward)
+      .then(onward, broken)
   }
   function answered(
     flight: Flight,
@@ -105,6 +105,11 @@ export function flying({
     if (!air.alone) return
     air.alone = false
     pump()
+  }
+  /** A defect of ours does not keep who comes next waiting. */
+  function broken(error: unknown): never {
+    onward()
+    throw error
   }
   function landed(flight: Flight, results: readonly SendResult[] | undefined, error: MessagingError | undefined): void {
     if (flight.state !== 'out') return
