@@ -19,6 +19,8 @@ export function managementOf(name: string): Management {
       headers: {
         authorization: `Basic ${Buffer.from('guest:guest').toString('base64')}`,
         'content-type': 'application/json',
+        // A connection of its own: the broker ends one after a hundred requests or a minute, at whatever moment the next request goes out.
+        connection: 'close',
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
