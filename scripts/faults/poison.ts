@@ -26,10 +26,11 @@ export interface PoisonResult {
 
 /** What a message can do to its process. */
 const ways = ['kill', 'hang', 'memory'] as const
+type Way = (typeof ways)[number]
 
 const member = fileURLToPath(new URL('./poison-member.ts', import.meta.url))
-/** After so long without a sign of life a process is ended. */
-const silenceMs = 2_000
+/** After so long without a sign of life a process is ended: soon where one hangs, else only so that nothing waits for ever. */
+const silenceMs = { kill: 30_000, hang: 2_000, memory: 30_000 } as const satisfies Record<Way, number>
 /** More than these, and nobody quarantines anything. */
 const mostLives = 30
 
@@ -38,7 +39,7 @@ export async function poisonRun(options: {
   readonly messages: number
   readonly order: 'key' | 'none'
   /** What it does to its process: ends it, hangs its event loop (its watchdog ends it), or takes all memory. */
-  readonly how?: (typeof ways)[number] | undefined
+  readonly how?: Way | undefined
   readonly url?: string | undefined
 }): Promise<PoisonResult> {
   const { messages, order, how = 'kill' } = options
@@ -56,7 +57,7 @@ export async function poisonRun(options: {
     const bodies = Array.from({ length: messages }, (_, n) => ({ body: { n }, id: `m${n}`, key: `k${n % 25}` }))
     for (const sent of await broker.producer().sendBatch(work, bodies)) if (!sent.ok) throw sent.error
     let deaths = 0
-    while (deaths < mostLives && (await life([url, folder, order, poison, `${messages}`, namespace, how])) !== 0)
+    while (deaths < mostLives && (await life([url, folder, order, poison, `${messages}`, namespace, how], how)) !== 0)
       deaths++
     const letters: Record<string, string> = {}
     for await (const { id, reason } of broker.deadLetters(work, { group: 'g' }).list()) letters[id] = reason
@@ -86,17 +87,17 @@ export async function poisonRun(options: {
   }
 }
 
-function life(args: readonly string[]): Promise<number | null> {
+function life(args: readonly string[], how: Way): Promise<number | null> {
   const child = fork(member, [...args], {
     // What takes all memory is to be done with it soon, and what V8 says then is long.
     execArgv: ['--conditions=posthorn:source', '--disable-warning=ExperimentalWarning', '--max-old-space-size=96'],
-    stdio: ['ignore', 'inherit', args.at(-1) === 'memory' ? 'ignore' : 'inherit', 'ipc'],
+    stdio: ['ignore', 'inherit', how === 'memory' ? 'ignore' : 'inherit', 'ipc'],
   })
   // As a service manager does: who gives no sign of life for so long is ended. From the first sign on, however long its start takes.
   let timer: NodeJS.Timeout | undefined
   child.on('message', () => {
     clearTimeout(timer)
-    timer = setTimeout(() => child.kill('SIGKILL'), silenceMs)
+    timer = setTimeout(() => child.kill('SIGKILL'), silenceMs[how])
   })
   return new Promise((resolve) =>
     child.once('exit', (code) => {
