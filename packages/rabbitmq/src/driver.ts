@@ -168,7 +168,7 @@ export async function connectTo(settings: RabbitSettings, context: DriverContext
         )
         return results.every(({ ok }) => ok) ? results : results.map((each, i) => sought(batch[i] as Dispatch, each))
       } finally {
-        underWay.answered(batch)
+        underWay.answered(progress)
       }
     },
     withdraw: underWay.withdraw,

@@ -3,6 +3,7 @@ import type { Outgoing } from './frames.ts'
 
 /** What became of the messages of one batch so far: the parts of it that are placed, and who was withdrawn before. */
 export interface Progress {
+  readonly batch: readonly Dispatch[]
   readonly parts: { readonly messages: readonly Dispatch[]; readonly out: readonly (Outgoing | Error)[] }[]
   early: Set<Dispatch> | undefined
 }
@@ -11,23 +12,27 @@ export interface Progress {
 export interface Withdrawing {
   begun(batch: readonly Dispatch[]): Progress
   /** The batch has its answer. */
-  answered(batch: readonly Dispatch[]): void
+  answered(progress: Progress): void
   /** As the driver's verb. */
   withdraw(batch: readonly Dispatch[], message: Dispatch): boolean
 }
 
 /** None under way yet. */
 export function withdrawing(): Withdrawing {
-  const batches = new Map<readonly Dispatch[], Progress>()
+  // Few at a time, and hardly ever looked for: to find one by its batch in a map would cost each of them more than all else here.
+  const batches: Progress[] = []
   return {
     begun(batch) {
-      const progress: Progress = { parts: [], early: undefined }
-      batches.set(batch, progress)
+      const progress: Progress = { batch, parts: [], early: undefined }
+      batches.push(progress)
       return progress
     },
-    answered: (batch) => void batches.delete(batch),
+    answered(progress) {
+      const last = batches.pop() as Progress
+      if (last !== progress) batches[batches.indexOf(progress)] = last
+    },
     withdraw(batch, message) {
-      const progress = batches.get(batch)
+      const progress = batches.find((each) => each.batch === batch)
       if (progress === undefined) return false
       for (const { messages, out } of progress.parts) {
         const place = messages.indexOf(message)
